@@ -1,0 +1,629 @@
+// What differs between Lua versions, behind one set of names. Every #if on a Lua version in this
+// project stands here.
+// Floor 0: knows lua.h and lauxlib.h.
+//
+// PUC-Rio Lua 5.1 to 5.5 and LuaJIT 2.1. "The standard" below is the coroutine library that comes
+// with the running version.
+#pragma once
+
+extern "C" {
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#if __has_include(<luajit.h>)
+#include <luajit.h>
+#endif
+}
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+
+#ifndef LUA_OK
+#define LUA_OK 0
+#endif
+
+namespace luacoro::lua {
+
+#if defined(LUAJIT_VERSION)
+#define LUACORO_LUAJIT 1
+inline constexpr bool is_luajit = true;
+#else
+#define LUACORO_LUAJIT 0
+inline constexpr bool is_luajit = false;
+#endif
+
+inline constexpr bool is_51 = LUA_VERSION_NUM == 501 && !is_luajit;
+
+// A C function that yielded can be continued (lua_yieldk); elsewhere its results are whatever
+// lua_resume is given.
+inline constexpr bool has_continuations = LUA_VERSION_NUM >= 502;
+
+// To-be-closed variables, and a way to close them from outside.
+inline constexpr bool has_close = LUA_VERSION_NUM >= 504;
+
+// ---- C stacks --------------------------------------------------------------------------------
+
+// The deepest recursion in C that the version allows before it raises, measured with its hungriest
+// library function, string.gsub: 200 levels of 9.2 KB on 5.1 to 5.3 and of 2.1 KB on 5.4. LuaJIT
+// counts no levels; its own "stack overflow" comes after 6,580 of them, that is 58 MB.
+#if LUACORO_LUAJIT
+inline constexpr std::size_t needed_stack_size = std::size_t{64} << 20;
+#elif LUA_VERSION_NUM >= 504
+inline constexpr std::size_t needed_stack_size = std::size_t{1} << 20;
+#else
+inline constexpr std::size_t needed_stack_size = std::size_t{2} << 20;
+#endif
+inline constexpr std::size_t usual_stack_size = needed_stack_size > (std::size_t{2} << 20)
+                                                    ? needed_stack_size
+                                                    : std::size_t{2} << 20;
+
+// ---- texts of the standard -------------------------------------------------------------------
+
+// Of an argument that is no thread; 5.4 goes on with what it got instead.
+inline constexpr const char* thread_expected =
+    LUA_VERSION_NUM >= 503 ? "thread expected" : "coroutine expected";
+inline constexpr bool tells_what_it_got = LUA_VERSION_NUM >= 504;
+
+#if LUACORO_LUAJIT
+inline constexpr const char* yield_in_main = "attempt to yield across C-call boundary";
+inline constexpr const char* yield_across_c = yield_in_main;
+inline constexpr const char* resume_running = "cannot resume running coroutine";
+inline constexpr const char* resume_normal = resume_running;
+#elif LUA_VERSION_NUM == 501
+inline constexpr const char* yield_in_main = "attempt to yield across metamethod/C-call boundary";
+inline constexpr const char* yield_across_c = yield_in_main;
+inline constexpr const char* resume_running = "cannot resume running coroutine";
+inline constexpr const char* resume_normal = "cannot resume normal coroutine";
+#else
+inline constexpr const char* yield_in_main = "attempt to yield from outside a coroutine";
+inline constexpr const char* yield_across_c = "attempt to yield across a C-call boundary";
+inline constexpr const char* resume_running = "cannot resume non-suspended coroutine";
+inline constexpr const char* resume_normal = resume_running;
+#endif
+
+// Does the standard wrap put the caller's position before this error message?
+inline bool wrap_adds_position(lua_State* L, int index) noexcept {
+#if LUA_VERSION_NUM >= 503 || LUACORO_LUAJIT
+  return lua_type(L, index) == LUA_TSTRING;
+#else
+  return lua_isstring(L, index) != 0;  // numbers too
+#endif
+}
+
+// ---- tables, registry ------------------------------------------------------------------------
+
+inline std::size_t raw_length(lua_State* L, int index) noexcept {
+#if LUA_VERSION_NUM >= 502
+  return static_cast<std::size_t>(lua_rawlen(L, index));
+#else
+  return lua_objlen(L, index);
+#endif
+}
+
+// MAY RAISE (memory).                                                          [-upvalues, +0]
+inline void set_functions(lua_State* L, const luaL_Reg* functions, int upvalues) {
+#if LUA_VERSION_NUM >= 502
+  luaL_setfuncs(L, functions, upvalues);
+#else
+  for (; functions->name != nullptr; ++functions) {
+    for (int i = 0; i < upvalues; ++i) lua_pushvalue(L, -upvalues);
+    lua_pushcclosure(L, functions->func, upvalues);
+    lua_setfield(L, -upvalues - 2, functions->name);
+  }
+  lua_pop(L, upvalues);
+#endif
+}
+
+// The table of globals.                                                               [-0, +1]
+inline void push_globals(lua_State* L) noexcept {
+#if LUA_VERSION_NUM >= 502
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+#else
+  lua_pushvalue(L, LUA_GLOBALSINDEX);
+#endif
+}
+
+// A table with weak values and room for n of them.                     MAY RAISE (memory). [-0, +1]
+inline void push_weak_array(lua_State* L, std::size_t n) {
+  lua_createtable(L, static_cast<int>(n), 0);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+}
+
+// ---- protected calls -------------------------------------------------------------------------
+
+// Calls function(data) so that nothing it raises gets out. An error value goes on the stack of
+// `errors_to`, another thread, or is dropped.                                              [-0, +0]
+inline int call_protected(lua_State* L, lua_CFunction function, void* data,
+                          lua_State* errors_to = nullptr) noexcept {
+#if LUA_VERSION_NUM >= 502
+  lua_pushcfunction(L, function);
+  lua_pushlightuserdata(L, data);
+  const int status = lua_pcall(L, 1, 0, 0);
+#else
+  const int status = lua_cpcall(L, function, data);
+#endif
+  if (status != LUA_OK) {
+    if (errors_to != nullptr) {
+      lua_xmove(L, errors_to, 1);
+    } else {
+      lua_pop(L, 1);
+    }
+  }
+  return status;
+}
+
+// ---- layouts of versions that do not tell ----------------------------------------------------
+//
+// 5.1 and 5.2 have no lua_isyieldable; LuaJIT has no way to ask who called the current function,
+// nor whether it runs a hook. The versions are closed and their layouts with them: the heads of
+// their structures are mirrored here and used only where `find_layout` has confirmed them on a
+// thread in known states. Elsewhere every thread stays mounted.
+
+#if LUACORO_LUAJIT
+struct state_layout {
+  std::uint64_t next;
+  std::uint8_t marked, type, dummy_ffid, status;
+  std::uint64_t global;
+  std::uint64_t gclist;
+  std::uint64_t* base;
+  std::uint64_t* top;
+  std::uint64_t *last, *stack;
+  std::uint64_t open_upvalues, environment, c_frame;
+  std::uint32_t stack_size;
+};
+#elif LUA_VERSION_NUM == 501
+struct state_layout {
+  void* next;
+  unsigned char type, marked, status;
+  void *top, *base, *global;
+  const char* call;
+  void *saved_pc, *stack_last, *stack, *end_call;
+  const char* base_call;
+  int stack_size, call_size;
+  unsigned short c_calls, base_c_calls;
+};
+struct call_layout {
+  void *base, *function, *top, *saved_pc;
+  int results, tail_calls;
+};
+#elif LUA_VERSION_NUM == 502
+struct state_layout {
+  void* next;
+  unsigned char type, marked, status;
+  void *top, *global, *call, *old_pc, *stack_last, *stack;
+  int stack_size;
+  unsigned short non_yieldable, c_calls;
+};
+#else
+struct state_layout {};
+#endif
+
+inline const state_layout& layout_of(lua_State* L) noexcept {
+  return *reinterpret_cast<const state_layout*>(L);
+}
+
+struct layout {
+  bool is_known = LUA_VERSION_NUM > 502;
+  std::size_t hook_mask = 0;  // LuaJIT: its offset in the global state
+};
+
+#if LUACORO_LUAJIT
+namespace detail {
+inline constexpr unsigned char hook_active = 0x10, hook_in_collector = 0x40;
+inline unsigned char& hook_mask(lua_State* L, const layout& known) noexcept {
+  return reinterpret_cast<unsigned char*>(layout_of(L).global)[known.hook_mask];
+}
+}  // namespace detail
+#endif
+
+// LuaJIT notes for the whole universe, not for a thread, that a debug hook runs, and calls no hook
+// meanwhile. A thread that leaves from inside its hook takes the note with it.
+inline bool leave_hook([[maybe_unused]] lua_State* L,
+                       [[maybe_unused]] const layout& known) noexcept {
+#if LUACORO_LUAJIT
+  if (!known.is_known) return false;
+  unsigned char& mask = detail::hook_mask(L, known);
+  if ((mask & (detail::hook_active | detail::hook_in_collector)) != detail::hook_active)
+    return false;
+  mask &= static_cast<unsigned char>(~detail::hook_active);
+  return true;
+#else
+  return false;
+#endif
+}
+
+inline void enter_hook_again([[maybe_unused]] lua_State* L,
+                             [[maybe_unused]] const layout& known) noexcept {
+#if LUACORO_LUAJIT
+  detail::hook_mask(L, known) |= detail::hook_active;
+#endif
+}
+
+// Would a hook of another thread be called? Not on LuaJIT while a finalizer or a hook runs.
+inline bool hooks_work([[maybe_unused]] lua_State* L,
+                       [[maybe_unused]] const layout& known) noexcept {
+#if LUACORO_LUAJIT
+  return !known.is_known || (detail::hook_mask(L, known) & detail::hook_active) == 0;
+#else
+  return true;
+#endif
+}
+
+// Would lua_yield work in the thread?
+inline bool is_yieldable(lua_State* L, [[maybe_unused]] const layout& known) noexcept {
+#if LUACORO_LUAJIT
+  // While a hook or a finalizer runs, no matter in which thread, lua_yield takes itself for called
+  // by the hook.
+  return known.is_known && lua_isyieldable(L) != 0 && hooks_work(L, known);
+#elif LUA_VERSION_NUM == 501
+  // A C function at the very base yields but cannot be continued.
+  const state_layout& state = layout_of(L);
+  return known.is_known && state.c_calls <= state.base_c_calls &&
+         state.call - state.base_call >= std::ptrdiff_t{2 * sizeof(call_layout)};
+#elif LUA_VERSION_NUM == 502
+  return known.is_known && layout_of(L).non_yieldable == 0;
+#else
+  return lua_isyieldable(L) != 0;
+#endif
+}
+
+// Asked in a C function, or of a thread suspended in one: could that function lua_yield here and be
+// continued with values or with an error?
+inline bool can_yield(lua_State* L, const layout& known) noexcept {
+#if LUACORO_LUAJIT
+  // An error is raised in a yielded thread by a hook, at the next instruction: where pcall itself
+  // is the caller that would be outside of it.
+  constexpr std::uint64_t pcall_frame = 6;
+  return is_yieldable(L, known) && (layout_of(L).base[-1] & pcall_frame) != pcall_frame;
+#else
+  return is_yieldable(L, known);
+#endif
+}
+
+// Does the standard `running` say whether it is the main thread?      MAY RAISE (memory). [-0, +0]
+inline bool running_tells_main(lua_State* L) {
+#if LUACORO_LUAJIT
+  // By an option of its build, which makes # ask for __len, too.
+  static constexpr char chunk[] = "return #... == 1";
+  if (luaL_loadbuffer(L, chunk, sizeof chunk - 1, "=coro") != LUA_OK) lua_error(L);
+  lua_createtable(L, 0, 0);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, [](lua_State* M) -> int {
+    lua_pushinteger(M, 1);
+    return 1;
+  });
+  lua_setfield(L, -2, "__len");
+  lua_setmetatable(L, -2);
+  lua_call(L, 1, 1);
+  const bool tells = lua_toboolean(L, -1) != 0;
+  lua_pop(L, 1);
+  return tells;
+#else
+  (void)L;
+  return LUA_VERSION_NUM >= 502;
+#endif
+}
+
+// ---- running threads -------------------------------------------------------------------------
+
+// Starts or continues a thread with the n values on its top; the status of lua_resume. Then n is
+// the number of results on its top.                            MAY SWITCH: runs Lua until it
+// yields.
+inline int run(lua_State* T, int& n) {
+#if LUA_VERSION_NUM >= 504
+  return lua_resume(T, nullptr, n, &n);
+#elif LUA_VERSION_NUM >= 502
+  const int status = lua_resume(T, nullptr, n);
+  n = lua_gettop(T);
+  return status;
+#else
+  const int status = lua_resume(T, n);
+  n = lua_gettop(T);
+  return status;
+#endif
+}
+
+// 5.1 counts C calls per thread and leaves the count of the last resumer in it.
+inline void forget_c_calls(lua_State* T, lua_State* fresh) noexcept {
+#if LUA_VERSION_NUM == 501 && !LUACORO_LUAJIT
+  lua_setlevel(fresh, T);
+#else
+  (void)T, (void)fresh;
+#endif
+}
+
+#if LUA_VERSION_NUM >= 503
+using continuation = lua_KFunction;
+#define LUACORO_CONTINUATION(name) int name(lua_State* L, int, lua_KContext)
+#else
+using continuation = lua_CFunction;
+#define LUACORO_CONTINUATION(name) int name(lua_State* L)
+#endif
+
+// Yields with the whole frame, so that every slot stays where it is. To be returned by a C function
+// for which can_yield holds. Where there are continuations it does not come back and `then` goes
+// on.
+inline int yield_frame(lua_State* L, [[maybe_unused]] continuation then) {
+#if LUA_VERSION_NUM >= 502
+  return lua_yieldk(L, lua_gettop(L), 0, then);
+#else
+  return lua_yield(L, lua_gettop(L));
+#endif
+}
+
+#if LUACORO_LUAJIT || LUA_VERSION_NUM <= 502
+namespace detail {
+
+// Lua: probe(expected) -> whether can_yield says what is expected here. Upvalue: the layout.
+inline int probe(lua_State* L) {
+  const auto& known = *static_cast<const layout*>(lua_touserdata(L, lua_upvalueindex(1)));
+  bool confirmed = can_yield(L, known) == (lua_toboolean(L, 1) != 0);
+#if LUACORO_LUAJIT
+  constexpr std::uint8_t thread_type = 6;
+  const state_layout& state = layout_of(L);
+  confirmed = confirmed && state.type == thread_type && state.status == LUA_OK &&
+              state.top - state.base == lua_gettop(L);
+#endif
+  lua_pushboolean(L, confirmed);
+  return 1;
+}
+
+// Lua: call_through_c(f, ...) -> f(...)
+inline int call_through_c(lua_State* L) {
+  lua_call(L, lua_gettop(L) - 1, 1);
+  return 1;
+}
+
+#if LUACORO_LUAJIT
+inline void ignore_hook(lua_State*, lua_Debug*) {}
+
+// The one byte of the global state that follows the mask of the debug hook; 0 if it is not found.
+inline std::size_t find_hook_mask(lua_State* L) noexcept {
+  constexpr std::size_t searched = 512;
+  const auto* global = reinterpret_cast<const unsigned char*>(layout_of(L).global);
+  const lua_Hook hook = lua_gethook(L);
+  const int mask = lua_gethookmask(L), count = lua_gethookcount(L);
+  bool follows[searched];
+  for (bool& f : follows) f = true;
+  for (int tried : {LUA_MASKCALL, LUA_MASKRET, LUA_MASKCALL | LUA_MASKRET, LUA_MASKLINE, 0}) {
+    lua_sethook(L, tried != 0 ? ignore_hook : nullptr, tried, 0);
+    for (std::size_t i = 0; i < searched; ++i) follows[i] = follows[i] && global[i] == tried;
+  }
+  lua_sethook(L, hook, mask, count);
+  std::size_t found = 0;
+  for (std::size_t i = 0; i < searched; ++i) {
+    if (!follows[i]) continue;
+    if (found != 0) return 0;
+    found = i;
+  }
+  return found;
+}
+#endif
+
+}  // namespace detail
+#endif
+
+// Looks for the layout and confirms it on a thread in known states.  MAY RAISE (memory). [-0, +0]
+inline layout find_layout([[maybe_unused]] lua_State* L) {
+  layout known;
+#if LUACORO_LUAJIT || LUA_VERSION_NUM <= 502
+  static constexpr char chunk[] =
+      "local probe, call_through_c, pcall, over_pcall = ...\n"
+      "local confirmed = probe(true) and call_through_c(probe, false)\n"
+      "if confirmed and pcall then\n"
+      "  local _, through_pcall = pcall(probe, over_pcall)\n"
+      "  confirmed = through_pcall\n"
+      "end\n"
+      "return confirmed";
+  lua_State* T = lua_newthread(L);
+  known.is_known = true;
+#if LUACORO_LUAJIT
+  known.hook_mask = detail::find_hook_mask(L);
+  known.is_known = known.hook_mask != 0;
+#endif
+  if (known.is_known) {
+    // Made here and moved: nothing may be raised in a thread that does not run.
+    if (luaL_loadbuffer(L, chunk, sizeof chunk - 1, "=coro") != LUA_OK) lua_error(L);
+    lua_pushlightuserdata(L, &known);
+    lua_pushcclosure(L, detail::probe, 1);
+    lua_pushcfunction(L, detail::call_through_c);
+    push_globals(L);
+    lua_pushliteral(L, "pcall");
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+    lua_pushboolean(L, LUA_VERSION_NUM >= 502);
+    lua_xmove(L, T, 5);
+    int n = 4;
+    known.is_known = run(T, n) == LUA_OK && lua_toboolean(T, -1);
+  }
+  lua_pop(L, 1);
+#endif
+  return known;
+}
+
+// The main thread, or nullptr where the version hides it and its layout is unknown.
+inline lua_State* main_thread(lua_State* L) noexcept {
+#if LUA_VERSION_NUM >= 502
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_State* main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  return main;
+#else
+  const bool is_main = lua_pushthread(L) != 0;
+  lua_pop(L, 1);
+  if (is_main) return L;
+    // Both versions allocate the main thread and the global state as one, the thread first.
+#if LUACORO_LUAJIT
+  constexpr std::size_t thread_size = sizeof(state_layout);
+#else
+  constexpr std::size_t thread_size = 184;
+#endif
+  const auto& here = layout_of(L);
+  auto* main = reinterpret_cast<lua_State*>((std::uintptr_t)here.global - thread_size);
+  const auto& there = layout_of(main);
+  return there.global == here.global && there.type == here.type ? main : nullptr;
+#endif
+}
+
+// ---- room on a Lua stack ---------------------------------------------------------------------
+
+enum class room { enough, too_many, no_memory };
+
+// Every C function starts with this many free slots, and so does a new thread.
+inline constexpr int free_slots = LUA_MINSTACK;
+
+#if LUA_VERSION_NUM < 502
+namespace detail {
+inline int check_stack(lua_State* L) {
+  auto* n = static_cast<int*>(lua_touserdata(L, 1));
+  lua_settop(L, 0);
+  // This frame has free slots of its own, above the slots that are asked for.
+  if (!lua_checkstack(L, *n)) *n = -1;
+  return 0;
+}
+}  // namespace detail
+#endif
+
+// Makes room for n more values on the stack of a thread that is not running, raising nothing.
+inline room reserve(lua_State* T, int n) noexcept {
+#if LUA_VERSION_NUM >= 502
+  if (lua_checkstack(T, n)) return room::enough;
+  // Which of the two it was is not told: the stack may hold a million values, and a request for
+  // many of them at once is taken for the cause.
+  return n > LUAI_MAXSTACK / 4 ? room::too_many : room::no_memory;
+#else
+  // lua_checkstack raises in T when memory runs out, and T is not in any position to catch it.
+  if (n > LUAI_MAXCSTACK - lua_gettop(T) - free_slots) return room::too_many;
+#if LUACORO_LUAJIT
+  // Nothing may be called in a thread that yielded; and an error clears that status for good.
+  std::uint8_t& thread_status = const_cast<state_layout&>(layout_of(T)).status;
+  const std::uint8_t status_before = thread_status;
+  thread_status = LUA_OK;
+#endif
+  const int status = call_protected(T, &detail::check_stack, &n);
+#if LUACORO_LUAJIT
+  thread_status = status_before;
+#endif
+  if (status != LUA_OK) return room::no_memory;
+  return n < 0 ? room::too_many : room::enough;
+#endif
+}
+
+// ---- finalizers ------------------------------------------------------------------------------
+
+// Where the registry has a function that does nothing: to be called where none may be made.
+inline constexpr const char* do_nothing_key = "luacoro.do_nothing";
+
+namespace detail {
+
+// A call hook that removes itself: whether hooks are allowed shows in whether it is still there.
+inline void remove_hook(lua_State* L, lua_Debug*) { lua_sethook(L, nullptr, 0, 0); }
+
+// They are not while a finalizer runs (nor while a hook does). Allocates nothing.
+[[gnu::cold, gnu::noinline]] inline bool hooks_are_allowed(lua_State* L) noexcept {
+  const lua_Hook hook = lua_gethook(L);
+  const int mask = lua_gethookmask(L), count = lua_gethookcount(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, do_nothing_key);
+  lua_sethook(L, remove_hook, LUA_MASKCALL, 0);
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
+  const bool allowed = lua_gethook(L) != remove_hook;
+  lua_sethook(L, hook, mask, count);
+  return allowed;
+}
+
+}  // namespace detail
+
+// Lua stops its collector while a finalizer runs; 5.1 does not let it be seen.
+inline bool in_finalizer(lua_State* L) noexcept {
+#if LUA_VERSION_NUM == 501 && !LUACORO_LUAJIT
+  (void)L;
+  return false;
+#else
+  const int running = lua_gc(L, LUA_GCISRUNNING, 0);
+#if LUA_VERSION_NUM >= 504 && LUA_VERSION_RELEASE_NUM >= 50404
+  return running < 0;
+#else
+  // The program itself may have stopped the collector.
+  return running == 0 && !detail::hooks_are_allowed(L);
+#endif
+#endif
+}
+
+// ---- errors ----------------------------------------------------------------------------------
+
+// The stack of thread T as text.                                     MAY RAISE (memory). [-0, +1]
+inline void push_traceback(lua_State* L, lua_State* T) {
+#if LUA_VERSION_NUM >= 502 || LUACORO_LUAJIT
+  luaL_traceback(L, T, nullptr, 0);
+#else
+  constexpr int first_part = 12, last_part = 10;  // as debug.traceback of 5.1
+  int levels = 0;
+  lua_Debug ar;
+  while (lua_getstack(T, levels, &ar)) ++levels;
+  const int base = lua_gettop(L);
+  luaL_checkstack(L, LUA_MINSTACK, "traceback");
+  lua_pushliteral(L, "stack traceback:");
+  for (int level = 0; lua_getstack(T, level, &ar); ++level) {
+    if (level == first_part && levels > first_part + last_part) {
+      lua_pushliteral(L, "\n\t...");
+      level = levels - last_part - 1;
+    } else {
+      lua_getinfo(T, "Snl", &ar);
+      lua_pushfstring(L, "\n\t%s:", ar.short_src);
+      if (ar.currentline > 0) lua_pushfstring(L, "%d:", ar.currentline);
+      if (*ar.namewhat != '\0') {
+        lua_pushfstring(L, " in function '%s'", ar.name);
+      } else if (*ar.what == 'm') {
+        lua_pushliteral(L, " in main chunk");
+      } else if (*ar.what == 'C' || *ar.what == 't') {
+        lua_pushliteral(L, " ?");
+      } else {
+        lua_pushfstring(L, " in function <%s:%d>", ar.short_src, ar.linedefined);
+      }
+    }
+    lua_concat(L, lua_gettop(L) - base);
+  }
+#endif
+}
+
+// Raises the value on top in a thread that another one was just left for. [-1]
+[[noreturn]] inline void raise(lua_State* L) {
+#if LUACORO_LUAJIT
+  // Builds before September 2023 forget which thread runs until a call returns in it.
+  lua_getfield(L, LUA_REGISTRYINDEX, do_nothing_key);
+  lua_call(L, 0, 0);
+#endif
+  lua_error(L);
+  __builtin_unreachable();
+}
+
+// LuaJIT may go on in compiled code, which knows no hooks, after a call that a trace was left for:
+// then the traces are dropped. Asked for a thread that yielded.
+inline void leave_compiled_code(lua_State* T) noexcept {
+#if LUACORO_LUAJIT
+  constexpr std::uint64_t frame_type = 7, continuation_frame = 2;
+  if ((layout_of(T).base[-1] & frame_type) == continuation_frame)
+    (void)luaJIT_setmode(T, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_FLUSH);
+#else
+  (void)T;
+#endif
+}
+
+// Closes pending to-be-closed variables of a thread that is not running and makes it dead; on
+// failure the error is on its top.                                          MAY SWITCH. T: [?, +?]
+inline int close(lua_State* T) noexcept {
+#if LUA_VERSION_NUM >= 505 || (LUA_VERSION_NUM == 504 && LUA_VERSION_RELEASE_NUM >= 50406)
+  return lua_closethread(T, nullptr);
+#elif LUA_VERSION_NUM == 504
+  return lua_resetthread(T);
+#else
+  (void)T;
+  return 0;
+#endif
+}
+
+}  // namespace luacoro::lua

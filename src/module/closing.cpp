@@ -1,0 +1,66 @@
+// close.
+#include "threads/closing.h"
+#include "module/edge.h"
+
+namespace luacoro {
+namespace {
+
+// What 5.4's close gives for a thread that is dead already: the error it died by, once.
+int report_dead(lua_State* L, lua_State* T) {
+  bool failed = false;
+  if (lua::has_close) {
+    failed = lua::close(T) != LUA_OK;
+  } else {
+    failed = lua_status(T) > LUA_YIELD && lua_gettop(T) > 0;
+  }
+  lua_pushboolean(L, !failed);
+  if (failed) {
+    lua_xmove(T, L, 1);
+    lua_settop(T, 0);
+  }
+  return failed ? 2 : 1;
+}
+
+}  // namespace
+
+// close(thread) -> true or false, err
+int edges::close(lua_State* L) {
+  runtime& rt = runtime_of_function(L);
+  lua_State* T = check_thread(L);
+  lua_settop(L, 1);
+  if (T == L) return luaL_error(L, "cannot close a running coroutine");
+
+  const place at = find(rt, T);
+  if (at.where == standing::dead) return report_dead(L, T);
+  if (at.where == standing::busy || is_normal(at.how) || at.on == &rt.host)
+    return luaL_error(L, "cannot close a normal coroutine");
+  if (at.where == standing::fresh && !lua::has_close) {
+    lua_settop(T, 0);
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  if (!needs_unwinding(rt, T, at)) {
+    if (at.on != nullptr) unmount(rt, *at.on);
+    return report_dead(L, T);
+  }
+  if (at.on != nullptr && at.on->base != T)
+    return luaL_error(L, "cannot close a coroutine that is suspended inside a standard resume");
+
+  if (!lua::hooks_work(L, rt.layout))
+    return luaL_error(L, "cannot close a suspended coroutine inside a finalizer or a debug hook");
+
+  lua_pushstring(L, closing_text);
+  departure d{.from = L,
+              .to = T,
+              .at = {},
+              .values = 1,
+              .how = waiting::close,
+              .resumes = true,
+              .error = true};
+  if (const problem why = prepare(rt, d, check_target); why != problem::none)
+    raise_problem(L, rt, why, "close");
+  start_unwinding(rt, d);
+  return go(L, rt, d);
+}
+
+}  // namespace luacoro

@@ -1,0 +1,63 @@
+// create and wrap.
+#include "module/edge.h"
+#include "threads/census.h"
+
+namespace luacoro {
+
+namespace {
+
+int call_body(lua_State* L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+// 5.1 cannot continue a C function that yielded at the bottom of a thread. Called by another one it
+// cannot yield in Lua's sense, and suspends as anything pinned does; the standard yield, which
+// knows no other sense, becomes coro's. [-1, +1]
+void make_body_for_51(lua_State* L, const runtime& rt) {
+  if (lua_tocfunction(L, -1) == rt.standard_yield) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushcclosure(L, edges::yield, 1);
+  } else {
+    lua_pushcclosure(L, call_body, 1);
+  }
+}
+
+}  // namespace
+
+lua_State* push_thread_for(lua_State* L, runtime& rt) {
+  lua_State* T = lua_newthread(L);
+  lua_pushvalue(L, -2);
+  if (lua::is_51 && lua_iscfunction(L, -1)) make_body_for_51(L, rt);
+  lua_xmove(L, T, 1);
+  count_thread(rt, L);
+  return T;
+}
+
+void check_function(lua_State* L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+}
+
+// create(f) -> thread
+int edges::create(lua_State* L) {
+  check_function(L);
+  push_thread_for(L, runtime_of_function(L));
+  return 1;
+}
+
+// wrap(f) -> function
+int edges::wrap(lua_State* L) {
+  check_function(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  push_thread_for(L, runtime_of_function(L));
+  lua_remove(L, 2);
+  lua_pushcclosure(L, resume_wrapped, 2);
+  return 1;
+}
+
+}  // namespace luacoro

@@ -1,0 +1,96 @@
+// Where C++ meets Lua: problems become Lua errors here and nowhere below.
+// Floor 4. A function here may raise, so no frame of it holds an object with a destructor.
+#pragma once
+
+#include "threads/departure.h"
+
+namespace luacoro {
+
+// The text for a problem, formatted with the settings in force.        MAY RAISE (memory). [-0, +1]
+void push_problem(lua_State* L, const runtime& rt, problem why, const char* verb);
+
+// Raises it, with the caller's position.
+[[noreturn]] void raise_problem(lua_State* L, const runtime& rt, problem why, const char* verb);
+
+// luaL_error, which does not say that it never returns.
+template <typename... Figures>
+[[noreturn]] void raise_text(lua_State* L, const char* format, Figures... figures) {
+  luaL_error(L, format, figures...);
+  __builtin_unreachable();
+}
+
+// The first argument as a thread, or the standard's argument error.
+lua_State* check_thread(lua_State* L);
+
+[[noreturn]] void raise_type_error(lua_State* L, int index, const char* expected);
+
+// Which problem a target is for `transfer` and its like.
+[[nodiscard]] inline problem check_target(const departure& d) noexcept {
+  if (d.at.where <= standing::yielded) [[likely]]
+    return problem::none;
+  if (d.to == d.from) return problem::to_current;
+  return d.at.where == standing::dead ? problem::to_dead : problem::to_busy;
+}
+
+// Finds the target and reserves, making a carrier if there is none. `check(d)` is asked anew after
+// that, since foreign code may have run.                         MAY SWITCH (a collection may run).
+template <typename Check>
+[[nodiscard]] inline problem prepare(runtime& rt, departure& d, Check check) noexcept {
+  for (;;) {
+    d.at = find(rt, d.to);
+    if (const problem why = check(d); why != problem::none) [[unlikely]]
+      return why;
+    const problem why = reserve(rt, d);
+    if (why != problem::no_idle_carrier) [[likely]]
+      return why;
+    if (const problem none_made = add_carrier(rt, d.from); none_made != problem::none)
+      return none_made;
+  }
+}
+
+// Is the resumer still in the wait of the link? For `prepare`.
+[[nodiscard]] inline auto still_waits(const resumer_link& link) noexcept {
+  return [wait = link.wait](const departure& d) {
+    return takes_yields(d.to, d.at, wait) ? problem::none : problem::not_resumed;
+  };
+}
+
+// For `resume` and the functions that `wrap` makes. MAY SWITCH (a collection may run).
+[[nodiscard]] problem prepare_resume(runtime& rt, departure& d) noexcept;
+// The standard's text for it.                                          MAY RAISE (memory). [-0, +1]
+void push_refusal(lua_State* L, const runtime& rt, problem why);
+// Raises it with the caller's position, as the functions that `wrap` makes do.
+[[noreturn]] void raise_refusal(lua_State* L, const runtime& rt, problem why);
+
+// The three steps, to be returned by the C function.                  MAY SWITCH, MAY RAISE.
+inline int go(lua_State* L, runtime& rt, departure& d) {
+  hand_over(rt, d);
+  return leave(L, rt, d);
+}
+
+// Argument 1 must be a function; further ones are dropped.
+void check_function(lua_State* L);
+// A new thread for the function on top.                                MAY RAISE (memory). [-0, +1]
+lua_State* push_thread_for(lua_State* L, runtime& rt);
+
+// The functions of the module.
+namespace edges {
+int create(lua_State* L);
+int wrap(lua_State* L);
+int safewrap(lua_State* L);
+int transfer(lua_State* L);
+int ptransfer(lua_State* L);
+int throw_error(lua_State* L);
+int resume(lua_State* L);
+int resume_wrapped(lua_State* L);
+int yield(lua_State* L);
+int close(lua_State* L);
+int current(lua_State* L);
+int running(lua_State* L);
+int status(lua_State* L);
+int isyieldable(lua_State* L);
+int stats(lua_State* L);
+int configure(lua_State* L);
+}  // namespace edges
+
+}  // namespace luacoro

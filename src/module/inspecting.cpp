@@ -1,0 +1,63 @@
+// current, running, status, isyieldable.
+#include "module/edge.h"
+
+namespace luacoro {
+
+// current() -> thread or nil
+int edges::current(lua_State* L) {
+  if (lua_pushthread(L)) lua_pushnil(L);
+  return 1;
+}
+
+// running(): what the standard's gives in this version.
+int edges::running(lua_State* L) {
+  const bool is_main = lua_pushthread(L) != 0;
+  if (runtime_of_function(L).running_tells_main) {
+    lua_pushboolean(L, is_main);
+    return 2;
+  }
+  if (is_main) lua_pushnil(L);
+  return 1;
+}
+
+// status(thread) -> string
+int edges::status(lua_State* L) {
+  const runtime& rt = runtime_of_function(L);
+  lua_State* T = check_thread(L);
+  if (T == L) {
+    lua_pushliteral(L, "running");
+    return 1;
+  }
+  const place at = find(rt, T);
+  if (at.where == standing::dead) {
+    lua_pushliteral(L, "dead");
+  } else if (at.where == standing::busy || is_normal(at.how)) {
+    lua_pushliteral(L, "normal");
+  } else {
+    lua_pushliteral(L, "suspended");
+  }
+  return 1;
+}
+
+// isyieldable([thread]) -> boolean
+int edges::isyieldable(lua_State* L) {
+  const runtime& rt = runtime_of_function(L);
+  lua_State* T = lua_isnone(L, 1) ? L : check_thread(L);
+  const carrier& here = *rt.current;
+  bool yieldable = false;
+  if (T == rt.main) {
+    yieldable = false;
+  } else if (T == L && L == here.base) {
+    const resumer_link& link = here.resumer;
+    yieldable = link.thread != nullptr &&
+                takes_yields(link.thread, find(rt, link.thread), link.wait) &&
+                (rt.finalizing != nullptr || !lua::in_finalizer(L));
+  } else {
+    const bool rests = T != L && find(rt, T).where <= standing::yielded;
+    yieldable = rests || lua::is_yieldable(T, rt.layout);
+  }
+  lua_pushboolean(L, yieldable);
+  return 1;
+}
+
+}  // namespace luacoro

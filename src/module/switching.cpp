@@ -1,0 +1,89 @@
+// transfer, ptransfer, throw, yield.
+#include "module/edge.h"
+
+namespace luacoro {
+namespace {
+
+// What `nil` stands for: whoever is suspended on the host's C stack, or runs there.
+lua_State* thread_of_host(const runtime& rt, lua_State* L) noexcept {
+  return rt.current == &rt.host ? L : rt.host.suspended;
+}
+
+// The first argument of a transfer; nothing at all is `nil`, too.
+lua_State* check_target_argument(lua_State* L, const runtime& rt) {
+  lua_State* to = lua_tothread(L, 1);
+  if (to == nullptr) [[unlikely]] {
+    if (!lua_isnoneornil(L, 1)) raise_type_error(L, 1, "thread or nil expected");
+    if (lua_isnone(L, 1)) lua_settop(L, 1);
+    to = thread_of_host(rt, L);
+  }
+  return to;
+}
+
+inline int transfer_as(lua_State* L, waiting how) {
+  runtime& rt = runtime_of_function(L);
+  lua_State* to = check_target_argument(L, rt);
+  departure d{.from = L, .to = to, .at = {}, .values = lua_gettop(L) - 1, .how = how};
+  if (const problem why = prepare(rt, d, check_target); why != problem::none) [[unlikely]]
+    raise_problem(L, rt, why, "transfer");
+  return go(L, rt, d);
+}
+
+}  // namespace
+
+// transfer(thread or nil, ...) -> ...
+int edges::transfer(lua_State* L) { return transfer_as(L, waiting::transfer); }
+
+// ptransfer(thread or nil, ...) -> true, ... or false, err, traceback
+int edges::ptransfer(lua_State* L) { return transfer_as(L, waiting::ptransfer); }
+
+// throw(thread or nil, err) -> ...
+int edges::throw_error(lua_State* L) {
+  runtime& rt = runtime_of_function(L);
+  lua_settop(L, 2);
+  lua_State* to = check_target_argument(L, rt);
+  departure d{.from = L, .to = to, .at = {}, .values = 1, .how = waiting::transfer, .error = true};
+  const waiting how = find(rt, to).how;
+  if (to != L && returns_status(how)) {
+    // It gets the error as results: false, err, traceback.
+    lua_pushboolean(L, 0);
+    lua_insert(L, 2);
+    lua::push_traceback(L, L);
+    d.values = 3;
+    d.error = false;
+    d.shaped = true;
+  }
+  const problem why = prepare(rt, d, [how](const departure& checked) {
+    const problem target = check_target(checked);
+    return target == problem::none && checked.at.how != how ? problem::to_busy : target;
+  });
+  if (why != problem::none) raise_problem(L, rt, why, "throw");
+  return go(L, rt, d);
+}
+
+// yield(...) -> ...
+int edges::yield(lua_State* L) {
+  runtime& rt = runtime_of_function(L);
+  const carrier& here = *rt.current;
+  // Not run by coro, but by a standard resume or by the host: the ordinary yield, or its error.
+  if (L != here.base || &here == &rt.host) [[unlikely]]
+    return lua_yield(L, lua_gettop(L));
+
+  const resumer_link resumer = here.resumer;
+  departure d{.from = L,
+              .to = resumer.thread,
+              .at = {},
+              .values = lua_gettop(L),
+              .how = waiting::yield,
+              .returns = true};
+  problem why = problem::not_resumed;
+  if (resumer.thread != nullptr) [[likely]]
+    why = prepare(rt, d, still_waits(resumer));
+  if (why != problem::none) [[unlikely]] {
+    push_problem(L, rt, why, "yield");
+    return lua_error(L);
+  }
+  return go(L, rt, d);
+}
+
+}  // namespace luacoro

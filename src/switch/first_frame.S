@@ -1,0 +1,22 @@
+// Where a new context begins (context_inline.h): the outermost frame, at which whoever unwinds a C
+// stack ends. Floor 2. A file of its own because link-time optimisation loses assembly in C++.
+
+#if defined(__x86_64__)
+
+        .text
+        .hidden luacoro_first_frame
+        .globl  luacoro_first_frame
+        .type   luacoro_first_frame, @function
+luacoro_first_frame:
+        .cfi_startproc
+        .cfi_undefined rip
+        movq    %rsi, %rdi
+        call    luacoro_begin_context
+        ud2
+        .cfi_endproc
+        .size   luacoro_first_frame, .-luacoro_first_frame
+        .hidden luacoro_begin_context
+
+#endif
+
+        .section .note.GNU-stack, "", %progbits

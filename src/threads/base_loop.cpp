@@ -1,0 +1,130 @@
+// The bottom of every C stack: runs a thread until it ends, fails or yields, hands on what it left,
+// and goes on with whoever gets that: right here if it needs a C stack, else elsewhere, idle.
+// Floor 3.
+#include "base/check.h"
+#include "threads/closing.h"
+#include "threads/collection.h"
+#include "threads/departure.h"
+#include "threads/failure.h"
+#include "threads/raising.h"
+
+namespace luacoro {
+namespace {
+
+// Who goes on when a base is done with.
+struct heir {
+  lua_State* thread;
+  place at;
+  thread_link link;  // read before anything is put on its stack
+  bool resumed;      // is the base's resumer, and not main for want of one
+};
+
+heir find_heir(const runtime& rt, const carrier& self) noexcept {
+  if (lua_State* resumer = self.resumer.thread) {
+    const place at = find(rt, resumer);
+    if (wait_of(resumer, at) == self.resumer.wait) return {resumer, at, link_of(resumer, at), true};
+  }
+  const carrier& host = rt.host;
+  return {host.suspended, {standing::mounted, host.how, false, rt.pool.at(0)}, {}, false};
+}
+
+// The heir finds what rt.arriving says.
+void continue_with(runtime& rt, const heir& next) noexcept {
+  keep_reachable(rt, next.thread, next.at, next.link.resumer.thread, next.resumed);
+  if (rt.arriving.what == arrival::kind::error) raise_on_arrival(rt, next.thread, next.at);
+  if (next.at.on != nullptr) {
+    next.at.on->suspended = nullptr;
+    --rt.mounted;
+    rt.next = {nullptr, next.at.on, {}, 0};
+  } else {
+    rt.next = {next.thread, nullptr, next.link.resumer, next.link.depth};
+  }
+}
+
+// The n values on top of the base are what its resumer gets. False if they are too many for it.
+bool pass_results(runtime& rt, lua_State* T, int n, const heir& next) noexcept {
+  if (n > sure_room && lua::reserve(next.thread, n + 1) != lua::room::enough) return false;
+  rt.arriving = {arrival::kind::values, n};
+  if (returns_status(next.at.how)) {
+    lua_pushboolean(next.thread, 1);
+    ++rt.arriving.values;
+  }
+  lua_xmove(T, next.thread, n);
+  return true;
+}
+
+// A standard yield in a thread that nobody resumed: it goes on with an error.
+void refuse_yield(runtime& rt, carrier& self, int n) noexcept {
+  lua_State* T = self.base;
+  lua_pop(T, n);
+  push_text(rt.scratch, "attempt to yield from a coroutine that was not resumed", rt.keeper);
+  raise_when_continued(rt, T);
+  rt.arriving = {arrival::kind::values, 0};
+  rt.next = {T, nullptr, self.resumer, self.depth};
+}
+
+// Sets rt.next for a base that came back from lua_resume without an errand of its own.
+void conclude(runtime& rt, carrier& self, int status, int n) noexcept {
+  lua_State* T = self.base;
+  if (take_back_error(rt, T)) status = LUA_ERRRUN;
+  if (self.unwinding.active && status != LUA_YIELD) end_unwinding(self);
+
+  heir next = find_heir(rt, self);
+  const bool failed = status != LUA_OK && status != LUA_YIELD;
+  if (lua::has_close && failed && next.resumed && closes_failed(next.at.how)) {
+    status = lua::close(T);      // MAY SWITCH: __close metamethods run,
+    next = find_heir(rt, self);  // and meanwhile the resumer may have gone on
+  }
+  const bool closed = next.resumed && next.at.how == waiting::close;
+  if (status == LUA_YIELD && (!next.resumed || closed)) {
+    refuse_yield(rt, self, n);
+    return;
+  }
+  ++rt.switches;
+  const failure report{T, nullptr, next.thread, next.at.how, next.resumed, status == LUA_ERRMEM};
+  if (closed) {
+    report_close(rt, T, status, next.thread);
+  } else if (failed) {
+    report_failure(rt, report);
+  } else if (!next.resumed) {
+    lua_settop(T, 0);
+    report_failure(rt, report.with("coroutine ended without transferring control"));
+  } else if (!pass_results(rt, T, n, next)) {
+    lua_pop(T, n);
+    report_failure(rt, report.with("too many results to resume"));
+  }
+  continue_with(rt, next);
+}
+
+}  // namespace
+
+void run_base_loop(void* carrier_of_the_stack) {
+  carrier& self = *static_cast<carrier*>(carrier_of_the_stack);
+  runtime& rt = *self.home;
+  for (;;) {
+    const errand work = rt.next;
+    rt.next = {};
+    LUACORO_CHECK(work.thread != nullptr,
+                  "an idle C stack was switched to without a thread to run");
+    self.base = work.thread;
+    self.mourned = nullptr;
+    self.resumer = work.resumer;
+    self.depth = work.depth;
+
+    int n = rt.arriving.values;
+    lua::forget_c_calls(self.base, rt.keeper);
+    const int status = lua::run(self.base, n);
+
+    const bool departed = rt.next.thread != nullptr || rt.next.leave_for != nullptr;
+    if (!departed) conclude(rt, self, status, n);
+
+    if (carrier* there = rt.next.leave_for) {
+      rt.next = {};
+      rt.current = there;
+      rt.pool.put_idle(self, rt.configured.warm_stacks);
+      switch_context(self.left_at, there->left_at);
+    }
+  }
+}
+
+}  // namespace luacoro

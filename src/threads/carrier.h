@@ -1,0 +1,75 @@
+// A carrier: a C stack at work. Threads are put on it, one above the other, by lua_resume; the
+// lowest is its base. While its innermost thread is suspended, all of them are mounted here.
+// Floor 3. The host's own C stack is a carrier too; its base is the main thread.
+//
+//            running                        suspended                     idle
+//   base     the thread lua_resume runs     the same                      null
+//   suspended null                          the innermost; has the ticket null
+//   left_at  -                              in hand_over of `suspended`   in the base loop
+#pragma once
+
+#include <cstdint>
+
+#include "base/lua_version.h"
+#include "stacks/c_stack.h"
+#include "switch/context.h"
+
+namespace luacoro {
+
+struct runtime;
+
+// The function that a suspended thread waits in: what being continued looks like to it.
+enum class waiting : std::uint8_t { transfer, ptransfer, yield, resume, wrap, close };
+inline constexpr unsigned waiting_kinds = 6;
+
+// Is given `true` and the values, or `false`, the error and a traceback?
+constexpr bool returns_status(waiting how) noexcept {
+  return how == waiting::ptransfer || how == waiting::resume;
+}
+// "normal" by the standard's word, because it waits for a thread that it resumed?
+constexpr bool is_normal(waiting how) noexcept { return how >= waiting::resume; }
+
+// Does it want the to-be-closed variables of a thread that failed closed?
+constexpr bool closes_failed(waiting how) noexcept { return how >= waiting::wrap; }
+
+// Who resumed a thread and waits for it. It holds as long as that very wait lasts; waits are
+// numbered and no number comes twice, so a link that holds no more is seen when it is used.
+struct resumer_link {
+  lua_State* thread = nullptr;
+  std::uint64_t wait = 0;
+};
+
+// A thread's debug hook, to be put back.
+struct saved_hook {
+  lua_State* thread = nullptr;
+  lua_Hook hook = nullptr;
+  int mask = 0, count = 0;
+};
+
+[[nodiscard]] inline saved_hook hook_of(lua_State* T) noexcept {
+  return {T, lua_gethook(T), lua_gethookmask(T), lua_gethookcount(T)};
+}
+inline void put_back(const saved_hook& saved) noexcept {
+  lua_sethook(saved.thread, saved.hook, saved.mask, saved.count);
+}
+
+struct carrier {
+  context left_at;
+  lua_State* suspended = nullptr;
+  lua_State* base = nullptr;
+  resumer_link resumer;             // of the base
+  std::uint64_t wait = 0;           // the number of this wait,
+  waiting how = waiting::transfer;  // and what it waits in, while suspended
+  unsigned depth = 0;               // how many resumers wait for the base, one for the other
+  unsigned index = 0;               // among all carriers; the host is 0
+  lua_State* mourned = nullptr;     // the base, if its collection is to free this stack
+  runtime* home = nullptr;
+  struct {
+    bool active = false;
+    int called_at = 0;  // how deep the function called meanwhile stands; 0: none
+    saved_hook before;
+  } unwinding;    // of the base (closing.h)
+  c_stack stack;  // empty: the host's, or given back
+};
+
+}  // namespace luacoro

@@ -1,0 +1,72 @@
+#include "threads/carriers.h"
+
+#include <cerrno>
+#include <new>
+
+namespace luacoro {
+
+carriers::carriers(runtime& home, carrier& host, entry_function entry)
+    : home_(&home), entry_(entry), table_{&host} {
+  host.home = &home;
+}
+
+carriers::growth carriers::grow(std::size_t stack_size) noexcept try {
+  if (vacant_.empty()) {
+    // Whatever becomes of the new one later, there is room to note it.
+    idle_.reserve(table_.size() + 1);
+    vacant_.reserve(table_.size() + 1);
+    table_.reserve(table_.size() + 1);
+    auto* made = new carrier;
+    made->home = home_;
+    made->index = static_cast<unsigned>(table_.size());
+    table_.push_back(made);
+    vacant_.push_back(made);
+  }
+  carrier& c = *vacant_.back();
+  c.stack = c_stack::map(stack_size, c.index);
+  if (!c.stack) return growth::no_mapping;
+  prepare_context(c.left_at, c.stack, entry_, &c);
+  vacant_.pop_back();
+  idle_.push_back(&c);
+  return growth::grown;
+} catch (const std::bad_alloc&) {
+  return growth::no_memory;
+}
+
+void carriers::put_idle(carrier& c, std::size_t kept) noexcept {
+  c.base = nullptr;
+  c.suspended = nullptr;
+  c.resumer = {};
+  if (idle_.size() > kept) {
+    give_back(*idle_.front());
+    idle_.erase(idle_.begin());
+  }
+  idle_.push_back(&c);
+}
+
+void carriers::abandon(carrier& c, std::size_t kept) noexcept {
+  prepare_context(c.left_at, c.stack, entry_, &c);
+  put_idle(c, kept);
+}
+
+void carriers::give_back_idle() noexcept {
+  for (carrier* c : idle_) give_back(*c);
+  idle_.clear();
+}
+
+void carriers::give_back(carrier& c) noexcept {
+  c.stack = c_stack();
+  vacant_.push_back(&c);
+}
+
+void carriers::close(const carrier* standing_on) noexcept {
+  for (carrier* c : table_) {
+    if (c == standing_on || c->index == 0) continue;
+    delete c;
+  }
+  table_ = {};
+  idle_ = {};
+  vacant_ = {};
+}
+
+}  // namespace luacoro

@@ -1,0 +1,66 @@
+#include "threads/closing.h"
+
+namespace luacoro {
+namespace {
+
+// Has the thread so many functions active, one called by the other?
+bool is_deep(lua_State* L, int levels) noexcept {
+  lua_Debug ar;
+  return lua_getstack(L, levels - 1, &ar) != 0;
+}
+
+int depth_of(lua_State* L) noexcept {
+  int depth = 1;
+  while (is_deep(L, depth + 1)) ++depth;
+  return depth;
+}
+
+// Call and count hook of a thread that is being unwound.
+//
+// A function that it calls now stands above the frames that are being unwound, at least as deep as
+// the first of its kind; and whatever goes on in those frames goes on less deep than that, since
+// the protected call that caught the error stood in between.
+void keep_unwinding(lua_State* L, lua_Debug* ar) {
+  carrier& here = *runtime_of_universe(L).current;
+  if (L != here.base || !here.unwinding.active) return;
+  int& called_at = here.unwinding.called_at;
+  const bool in_call = called_at != 0 && is_deep(L, called_at);
+  if (in_call) return;
+  if (ar->event != LUA_HOOKCOUNT) {
+    called_at = depth_of(L);
+    return;
+  }
+  called_at = 0;
+  lua_pushstring(L, closing_text);
+  lua_error(L);
+}
+
+}  // namespace
+
+bool needs_unwinding(const runtime& rt, lua_State* T, const place& at) noexcept {
+  if (!lua::has_close) return true;
+  return at.on != nullptr && !can_unmount(rt, T, *at.on);
+}
+
+void unmount(runtime& rt, carrier& on) noexcept {
+  carrier& here = *rt.current;
+  on.suspended = nullptr;
+  --rt.mounted;
+  rt.arriving = {arrival::kind::unmount, 0};
+  rt.next = {nullptr, &here, {}, 0};
+  rt.current = &on;
+  switch_context(here.left_at, on.left_at);
+}
+
+void start_unwinding(runtime& rt, const departure& d) noexcept {
+  carrier& on = d.there != nullptr ? *d.there : *rt.current;
+  on.unwinding = {true, 0, hook_of(d.to)};
+  lua_sethook(d.to, keep_unwinding, LUA_MASKCALL | LUA_MASKCOUNT, 1);
+}
+
+void end_unwinding(carrier& c) noexcept {
+  put_back(c.unwinding.before);
+  c.unwinding = {};
+}
+
+}  // namespace luacoro

@@ -1,0 +1,29 @@
+// Ending a suspended thread from outside.
+// Floor 3.
+//
+// A thread that is merely suspended is closed as 5.4 does it: its to-be-closed variables are closed
+// and it is dead. Where C frames are in between (pinned), or the version has no way to reset a
+// thread, it is unwound: continued with an error, and whenever a pcall has caught that, it is
+// raised again before the next instruction of any function that was active when it was closed.
+// Functions called meanwhile (message handlers, __close and __gc metamethods) run undisturbed.
+#pragma once
+
+#include "threads/departure.h"
+
+namespace luacoro {
+
+inline constexpr const char* closing_text = "coroutine closed";
+
+// Must it be unwound?
+[[nodiscard]] bool needs_unwinding(const runtime& rt, lua_State* T, const place& at) noexcept;
+
+// Takes the C stack from a mounted thread that does not need it.
+void unmount(runtime& rt, carrier& on) noexcept;
+
+// The error in `d.to` will come again whenever it is caught. Between reserve and hand_over.
+void start_unwinding(runtime& rt, const departure& d) noexcept;
+
+// The base of the carrier is dead.
+void end_unwinding(carrier& c) noexcept;
+
+}  // namespace luacoro

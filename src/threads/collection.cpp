@@ -1,0 +1,143 @@
+#include "threads/collection.h"
+
+#include <algorithm>
+
+#include "threads/ticket.h"
+
+namespace luacoro {
+namespace {
+
+// Slots of the array: one for each carrier, by its index. All of them are in the array part of the
+// table from the start, so that setting one allocates nothing and moves nothing.
+constexpr int slot_of(std::size_t index) noexcept { return static_cast<int>(index) + 1; }
+
+// The host's slot has the userdata that watches for the end of a cycle. The collector clears that,
+// too; a finalizer may fail to run where the C stack is at its end.
+constexpr int watch_slot = slot_of(0);
+
+// A userdata that nothing else refers to.                              MAY RAISE (memory). [-0, +0]
+int watch_cycle(lua_State* L) {
+  runtime& rt = runtime_of_universe(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt.mourned_ref);
+  lua_newuserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt.watch_ref);
+  lua_setmetatable(L, -2);
+  lua_rawseti(L, -2, watch_slot);
+  return 0;
+}
+
+bool is_watched(const runtime& rt, lua_State* L) noexcept {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt.mourned_ref);
+  lua_rawgeti(L, -1, watch_slot);
+  const bool watched = !lua_isnil(L, -1);
+  lua_pop(L, 2);
+  return watched;
+}
+
+// __gc of that userdata.
+int at_end_of_cycle(lua_State* L) {
+  runtime& rt = runtime_of_universe(L);
+  if (!rt.closed) bury_collected(rt, L);
+  return 0;
+}
+
+int widen_mourned(lua_State* L) {
+  runtime& rt = runtime_of_universe(L);
+  const std::size_t capacity = rt.mourned_capacity * 2;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt.mourned_ref);
+  lua::push_weak_array(L, capacity);
+  for (int i = 1; i <= static_cast<int>(rt.mourned_capacity); ++i) {
+    lua_rawgeti(L, -2, i);
+    lua_rawseti(L, -2, i);
+  }
+  lua_rawseti(L, LUA_REGISTRYINDEX, rt.mourned_ref);
+  rt.mourned_capacity = capacity;
+  return 0;
+}
+
+int collect_garbage(lua_State* L) {
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  return 0;
+}
+
+}  // namespace
+
+void bury_collected(runtime& rt, lua_State* L) noexcept {
+  if (!is_watched(rt, L)) {
+    // If there is no memory for it, or no C stack left, whoever adds a carrier tries again.
+    (void)lua::call_protected(L, watch_cycle, nullptr);
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, rt.mourned_ref);
+  for (std::size_t i = 1; i < rt.pool.size(); ++i) {
+    carrier& c = *rt.pool.at(i);
+    if (c.suspended == nullptr || c.mourned != c.base) continue;
+    lua_rawgeti(L, -1, slot_of(i));
+    if (lua_isnil(L, -1)) {
+      --rt.mounted;
+      rt.pool.abandon(c, rt.configured.warm_stacks);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+void hold(runtime& rt, lua_State* base, lua_State* resumer) noexcept {
+  lua_settop(rt.keeper, 0);
+  push_thread(rt.keeper, base);
+  if (resumer != nullptr) push_thread(rt.keeper, resumer);
+  rt.holds = true;
+}
+
+void hold_nothing(runtime& rt) noexcept {
+  lua_settop(rt.keeper, 0);
+  rt.holds = false;
+}
+
+void mourn(runtime& rt, carrier& c) noexcept {
+  lua_State* K = rt.keeper;
+  lua_rawgeti(K, LUA_REGISTRYINDEX, rt.mourned_ref);
+  push_thread(K, c.base);
+  lua_rawseti(K, -2, slot_of(c.index));
+  lua_pop(K, 1);
+  c.mourned = c.base;
+}
+
+problem add_carrier(runtime& rt, lua_State* L) noexcept {
+  if (rt.closed) return problem::closed;
+  if (rt.pool.size() >= rt.mourned_capacity &&
+      lua::call_protected(L, widen_mourned, nullptr) != LUA_OK)
+    return problem::no_memory;
+  if (!is_watched(rt, L) && lua::call_protected(L, watch_cycle, nullptr) != LUA_OK)
+    return problem::no_memory;
+  if (rt.pool.idle() > 0) return problem::none;
+
+  const std::size_t limit = std::min(rt.configured.max_stacks, most_carriers);
+  bool collected = false;
+  for (;;) {
+    problem why = problem::no_stacks;
+    if (rt.pool.in_use() + rt.pool.idle() < limit) {
+      switch (rt.pool.grow(rt.configured.stack_size)) {
+        case carriers::growth::grown: return problem::none;
+        case carriers::growth::no_memory: return problem::no_memory;
+        case carriers::growth::no_mapping: why = problem::no_mapping; break;
+      }
+    }
+    if (collected) return why;
+    // Stacks of threads that nothing can reach may be among those in use.
+    collected = true;
+    if (lua::call_protected(L, collect_garbage, nullptr) == LUA_ERRMEM) return problem::no_memory;
+    if (rt.pool.idle() > 0) return problem::none;
+  }
+}
+
+void prepare_collection(runtime& rt, lua_State* L) {
+  rt.mourned_capacity = 16;
+  lua::push_weak_array(L, rt.mourned_capacity);
+  rt.mourned_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, at_end_of_cycle);
+  lua_setfield(L, -2, "__gc");
+  rt.watch_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+}  // namespace luacoro

@@ -1,0 +1,36 @@
+// What a failed thread leaves to whoever gets its error.
+// Floor 3.
+#pragma once
+
+#include "threads/runtime.h"
+
+namespace luacoro {
+
+struct failure {
+  lua_State* failed;     // has the error on its top, unless
+  const char* text;      // this is the error
+  lua_State* recipient;  // suspended by coro
+  waiting how;           // what the recipient waits in
+  bool resumed;          // the recipient is the failed thread's resumer
+  bool out_of_memory;
+
+  [[nodiscard]] failure with(const char* other) const noexcept {
+    failure f = *this;
+    f.text = other;
+    return f;
+  }
+};
+
+// Puts on the recipient's stack what its function returns or raises, and notes it in rt.arriving.
+// A thread that is dead by its error keeps that on its top. Where memory runs out meanwhile, the
+// traceback or the position is left away.
+void report_failure(runtime& rt, const failure& f) noexcept;
+
+// The same for a thread that waits in `close`.
+void report_close(runtime& rt, lua_State* T, int status, lua_State* closer) noexcept;
+
+// The text as a string, made on the stack of another thread; "not enough memory" where there is
+// none for it.                                                                         to: [-0, +1]
+void push_text(lua_State* to, const char* text, lua_State* worker) noexcept;
+
+}  // namespace luacoro

@@ -1,0 +1,43 @@
+#include "threads/link.h"
+
+namespace luacoro {
+namespace {
+
+// The carrier that a thread without a ticket is the base of: others are nested above it.
+carrier* carrier_below(const runtime& rt, lua_State* T) noexcept {
+  for (std::size_t i = 1; i < rt.pool.size(); ++i) {
+    if (rt.pool.at(i)->base == T) return rt.pool.at(i);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+thread_link find_link(const runtime& rt, lua_State* T) noexcept {
+  if (rt.current->base == T) return {rt.current->resumer, rt.current->depth};
+  const place at = find(rt, T);
+  if (at.where <= standing::unmounted) return link_of(T, at);
+  const carrier* below = carrier_below(rt, T);
+  return below != nullptr ? thread_link{below->resumer, below->depth} : thread_link{};
+}
+
+void link_to_departing(runtime& rt, lua_State* T, lua_State* departing) noexcept {
+  const thread_link link{{departing, rt.switches + 1}, rt.current->depth + 1};
+  const place at = find(rt, T);
+  if (at.where == standing::unmounted) {
+    const std::uint64_t wait = wait_of(T, at);
+    lua_pop(T, 1 + (is_normal(at.how) ? 1 : 0) + (at.linked ? 3 : 0));
+    push_unmounted_ticket(rt, T, at.how, wait, link);
+    return;
+  }
+  carrier* on = at.on != nullptr ? at.on : carrier_below(rt, T);
+  if (on == nullptr || on == rt.current) return;
+  on->resumer = link.resumer;
+  on->depth = link.depth;
+  // The anchor goes below the ticket.
+  lua_pop(on->suspended, 1);
+  push_thread(on->suspended, departing);
+  push_mounted_ticket(rt, on->suspended, *on);
+}
+
+}  // namespace luacoro

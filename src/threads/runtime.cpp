@@ -1,0 +1,89 @@
+#include "threads/runtime.h"
+
+#include <new>
+
+#include "threads/census.h"
+#include "threads/collection.h"
+#include "threads/ticket.h"
+
+namespace luacoro {
+namespace {
+
+// Part of the key, so that another version of this library in the same universe is noticed.
+constexpr const char* runtime_key = "luacoro.runtime";
+
+int do_nothing(lua_State*) { return 0; }
+int raise_argument(lua_State* L) { return lua_error(L); }
+
+// __gc of the runtime: the universe is being closed. The memory itself lives on, for finalizers
+// that still call into it; and the C stack that this runs on is not given back.
+int close_runtime(lua_State* L) {
+  auto& rt = *static_cast<runtime*>(lua_touserdata(L, 1));
+  rt.closed = true;
+  rt.pool.close(rt.current);
+  rt.names.release();
+  return 0;
+}
+
+bool construct(void* memory, lua_State* main) noexcept try {
+  return static_cast<bool>((new (memory) runtime(main))->names);
+} catch (const std::bad_alloc&) {
+  return false;
+}
+
+}  // namespace
+
+runtime::runtime(lua_State* main_thread)
+    : current(&host), pool(*this, host, run_base_loop), names(ticket_names), main(main_thread) {
+  host.base = main_thread;
+}
+
+runtime& runtime_of_universe(lua_State* L) noexcept {
+  lua_getfield(L, LUA_REGISTRYINDEX, runtime_key);
+  auto* rt = static_cast<runtime*>(lua_touserdata(L, -1));
+  lua_pop(L, 1);
+  return *rt;
+}
+
+runtime& open_runtime(lua_State* L) {
+  lua_getfield(L, LUA_REGISTRYINDEX, runtime_key);
+  if (void* known = lua_touserdata(L, -1)) return *static_cast<runtime*>(known);
+  lua_pop(L, 1);
+
+  lua_State* main = lua::main_thread(L);
+  if (main == nullptr) luaL_error(L, "coro must be required by the main thread first");
+  void* memory = lua_newuserdata(L, sizeof(runtime));
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, close_runtime);
+  lua_setfield(L, -2, "__gc");
+  if (!construct(memory, main)) luaL_error(L, "not enough memory");
+  auto& rt = *static_cast<runtime*>(memory);
+  lua_setmetatable(L, -2);
+
+  lua_pushcfunction(L, do_nothing);
+  lua_setfield(L, LUA_REGISTRYINDEX, lua::do_nothing_key);
+  lua_pushcfunction(L, raise_argument);
+  rt.raiser_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  rt.keeper = lua_newthread(L);
+  luaL_ref(L, LUA_REGISTRYINDEX);
+  rt.scratch = lua_newthread(L);
+  luaL_ref(L, LUA_REGISTRYINDEX);
+  prepare_collection(rt, L);
+  prepare_census(rt, L);
+  static constexpr char body[] =
+      "local f, yield = ...\n"
+      "return function(...) return f(yield, ...) end";
+  if (luaL_loadbuffer(L, body, sizeof body - 1, "=coro") != LUA_OK) lua_error(L);
+  rt.body_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  rt.layout = lua::find_layout(L);
+  rt.running_tells_main = lua::running_tells_main(L);
+  // On LuaJIT the first light userdata with new high bits allocates; none may later on.
+  push_mounted_ticket(rt, L, rt.host);
+  lua_pop(L, 1);
+
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, runtime_key);
+  return rt;
+}
+
+}  // namespace luacoro

@@ -1,0 +1,117 @@
+// Everything coro knows about one Lua universe: a main thread and all threads made from it.
+// Floor 3. Lives in a userdata of that universe; there is no other state.
+//
+// Functions of this floor raise nothing: what can fail returns a `problem`, which the edges turn
+// into a Lua error. A switch takes three steps: check and reserve, which may fail and has changed
+// nothing then; hand over, which cannot fail; go on as the other thread.
+#pragma once
+
+#include <cstdint>
+
+#include "stacks/address_range.h"
+#include "threads/carrier.h"
+#include "threads/carriers.h"
+
+namespace luacoro {
+
+struct settings {
+  std::size_t stack_size = lua::usual_stack_size;
+  std::size_t max_stacks = 65536;
+  // A thread that could be unmounted stays mounted while fewer than this many are.
+  std::size_t warm_stacks = lua::is_luajit ? 64 : 256;
+  // Threads that may wait for each other in `resume` and `wrap`, one inside the other.
+  // Five times what the standard library of 5.1 to 5.4 allows; LuaJIT's knows no limit but the C
+  // stack of its host. At the worst a level takes 17 KB.
+  std::size_t max_depth = lua::is_luajit ? 2000 : 1000;
+};
+
+enum class problem : std::uint8_t {
+  none,
+  to_current,  // the target is the current thread
+  to_dead,
+  to_busy,      // the target runs another thread by a standard resume
+  not_resumed,  // yield: there is no resumer
+  in_finalizer,
+  main_is_nested,  // the main thread, called on a coroutine's C stack, would be suspended
+  too_many_values,
+  too_deep,         // max_depth
+  no_idle_carrier,  // make one (`add_carrier`), then check again
+  no_stacks,        // max_stacks
+  no_mapping,       // the system has no mapping for another C stack; errno tells why
+  no_memory,
+  closed  // the Lua state is being closed
+};
+
+// What a thread finds when it goes on.
+struct arrival {
+  enum class kind : std::uint8_t { values, error, unmount };
+  kind what = kind::values;
+  int values = 0;  // on its top; an error is one
+};
+
+// What a base loop does next: run this thread, or leave for that carrier.
+struct errand {
+  lua_State* thread = nullptr;
+  carrier* leave_for = nullptr;
+  resumer_link resumer;  // of the thread
+  unsigned depth = 0;
+};
+
+struct runtime {
+  explicit runtime(lua_State* main_thread);
+
+  carrier* current;
+  arrival arriving;
+  carriers pool;
+  address_range names;         // for tickets (ticket.h)
+  std::uint64_t switches = 0;  // so far; they number the waits
+  std::size_t mounted = 0;     // suspended carriers, the host's too
+  lua_State* main;
+  bool holds = false;  // the keeper holds something (collection.h)
+  lua::layout layout;  // lua_version.h
+  bool closed = false;
+  bool running_tells_main = true;  // lua_version.h
+  carrier* finalizing = nullptr;   // waits in `resume` inside a finalizer
+  errand next;                     // for the base loop that is switched to or yielded to
+  settings configured;
+  saved_hook raising;  // of the thread that an error is on its way to (raising.h)
+
+  // Threads of coro's own, which never run: the stack of one is what collection.h holds, error
+  // values are built on the other.
+  lua_State* keeper = nullptr;
+  lua_State* scratch = nullptr;
+  // References into the registry.
+  int mourned_ref = LUA_NOREF;  // array, weak: the base by a carrier's index
+  int watch_ref = LUA_NOREF;    // metatable of the userdata whose collection ends a cycle
+  int raiser_ref = LUA_NOREF;   // a function that raises its argument
+  std::size_t mourned_capacity = 0;
+  int census_ref = LUA_NOREF;  // array, weak: threads that coro made (census.h)
+  std::size_t census_capacity = 0, census_used = 0;
+  lua_CFunction standard_yield = nullptr;
+  int body_ref = LUA_NOREF;  // makes the body of a safewrap generator
+
+  carrier host;
+};
+
+// The runtime of the universe; the main thread is running if L is not told apart from it.
+// MAY RAISE (memory), with nothing left behind.                                     [-0, +1
+// userdata]
+runtime& open_runtime(lua_State* L);
+
+// In a C function of coro's that can suspend: its first upvalue is the runtime.
+[[nodiscard]] inline runtime& runtime_of_function(lua_State* L) noexcept {
+  return *static_cast<runtime*>(lua_touserdata(L, lua_upvalueindex(1)));
+}
+
+// For hooks, finalizers and the like.
+[[nodiscard]] runtime& runtime_of_universe(lua_State* L) noexcept;
+
+// The bottom of every C stack (base_loop.cpp).
+void run_base_loop(void* carrier_of_the_stack);
+
+// Could the current thread be unmounted where it stands? Nothing that is nested above a base.
+[[nodiscard]] inline bool can_unmount(const runtime& rt, lua_State* L, const carrier& on) noexcept {
+  return L == on.base && lua::can_yield(L, rt.layout);
+}
+
+}  // namespace luacoro
