@@ -1,0 +1,207 @@
+local fixture = require "fixture"
+local coro, pack = fixture.coro, fixture.pack
+
+describe("close", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  local function in_sort(wait)
+    return function()
+      table.sort({ 3, 2, 1 }, function(a, b)
+        wait()
+        return a < b
+      end)
+    end
+  end
+
+  it("makes a fresh thread dead", function()
+    local thread = coro.create(function() end)
+    assert.are.same({ n = 1, true }, pack(coro.close(thread)))
+    assert.are.equal("dead", coro.status(thread))
+  end)
+
+  for name, body in pairs {
+    transfer = function() coro.transfer(nil) end,
+    yield = function() coro.yield() end,
+    ["the standard yield"] = function() fixture.standard.yield() end,
+    ["transfer inside sort"] = in_sort(coro.transfer),
+    ["yield inside sort"] = in_sort(function() coro.yield() end),
+    ["transfer in a tail call"] = function() return coro.transfer(nil) end,
+    ["a wrap function"] = function() coro.wrap(function() coro.transfer(nil) end)() end,
+  } do
+    it("makes a thread suspended in " .. name .. " dead", function()
+      local after = false
+      local thread = coro.create(function()
+        body()
+        after = true
+      end)
+      local starts = name:match "yield" and coro.resume or coro.transfer
+      starts(thread)
+      if name ~= "a wrap function" then
+        assert.are.same({ n = 1, true }, pack(coro.close(thread)))
+        assert.are.equal("dead", coro.status(thread))
+        assert.are.same({ n = 2, false, "cannot resume dead coroutine" }, pack(coro.resume(thread)))
+        assert.is_false(after)
+      else
+        assert.has_error(function() coro.close(thread) end, "cannot close a normal coroutine")
+      end
+    end)
+  end
+
+  it("gives true for a thread that finished", function()
+    local thread = coro.create(function() return 1 end)
+    coro.resume(thread)
+    assert.are.same({ n = 1, true }, pack(coro.close(thread)))
+  end)
+
+  it("gives the error that a thread died by, once", function()
+    local thread = coro.create(function() error({ "e" }) end)
+    local _, err = coro.resume(thread)
+    local got = pack(coro.close(thread))
+    assert.are.equal(2, got.n)
+    assert.is_false(got[1])
+    assert.are.equal(err, got[2])
+    assert.are.same({ n = 1, true }, pack(coro.close(thread)))
+  end)
+
+  it("raises for a running and for a normal thread", function()
+    local function refused(thread) return select(2, pcall(coro.close, thread)) end
+    assert.matches("cannot close a running coroutine", refused(coro.main))
+    local outer
+    outer = coro.create(function()
+      assert.matches("cannot close a running coroutine", refused(outer))
+      assert.matches("cannot close a normal coroutine", refused(coro.main))
+      coro.resume(coro.create(function()
+        assert.matches("cannot close a normal coroutine", refused(outer))
+      end))
+      return "reached the end"
+    end)
+    assert.are.same({ n = 2, true, "reached the end" }, pack(coro.resume(outer)))
+  end)
+
+  it("raises for what is not a thread", function()
+    assert.has_error(function() coro.close(1) end)
+    assert.has_error(function() coro.close() end)
+  end)
+
+  it("shows pinned pcalls an error that they cannot keep", function()
+    local seen, after = {}, 0
+    local thread = coro.create(function()
+      xpcall(function()
+        xpcall(in_sort(coro.transfer), function(message)
+          seen[#seen + 1] = message
+          return message
+        end)
+        after = after + 1
+      end, function(message)
+        seen[#seen + 1] = message
+        return message
+      end)
+      after = after + 1
+      while true do
+        pcall(coro.transfer, nil)
+        after = after + 1
+      end
+    end)
+    coro.transfer(thread)
+    assert.are.same({ n = 1, true }, pack(coro.close(thread)))
+    assert.are.equal("dead", coro.status(thread))
+    assert.are.same({ "coroutine closed", "coroutine closed" }, seen)
+    assert.are.equal(0, after)
+  end)
+
+  it("lets message handlers of a pinned thread run to their end", function()
+    local steps = 0
+    local thread = coro.create(function()
+      xpcall(in_sort(coro.transfer), function(message)
+        for _ = 1, 100 do steps = steps + #tostring(steps):rep(2) / #tostring(steps):rep(2) end
+        return message
+      end)
+    end)
+    coro.transfer(thread)
+    assert.is_true(coro.close(thread))
+    assert.are.equal(100, steps)
+  end)
+
+  it("works from any thread, nested in other closes", function()
+    local inner = coro.create(in_sort(coro.transfer))
+    coro.transfer(inner)
+    local outer = coro.create(function()
+      xpcall(in_sort(coro.transfer), function() assert(coro.close(inner)) end)
+    end)
+    coro.transfer(outer)
+    local closer = coro.create(function() return coro.close(outer) end)
+    assert.are.same({ n = 2, true, true }, pack(coro.resume(closer)))
+    assert.are.equal("dead", coro.status(inner))
+    assert.are.equal("dead", coro.status(outer))
+  end)
+
+  it("gives the C stack back", function()
+    local before = coro.stats().stacks_in_use
+    local threads = {}
+    for i = 1, 50 do
+      threads[i] = coro.create(in_sort(coro.transfer))
+      coro.transfer(threads[i])
+    end
+    assert.are.equal(before + 50, coro.stats().stacks_in_use)
+    for i = 1, 50 do coro.close(threads[i]) end
+    assert.are.equal(before, coro.stats().stacks_in_use)
+  end)
+
+  it("refuses a thread that is suspended inside a standard resume", function()
+    local inner
+    local outer = coro.create(function()
+      inner = fixture.standard.create(function() coro.transfer(nil) end)
+      fixture.standard.resume(inner)
+      coro.transfer(nil, "outer goes on")
+    end)
+    coro.transfer(outer)
+    local ok, err = pcall(coro.close, inner)
+    assert.is_false(ok)
+    assert.matches("suspended inside a standard resume", err)
+    assert.are.equal("outer goes on", coro.transfer(inner))
+    coro.close(outer)
+  end)
+
+  if fixture.lua == "Lua 5.4" then
+    local load_closing = function(body)
+      return assert(load("local coro, closing = ...\n" .. body))
+    end
+
+    it("closes to-be-closed variables, of pinned threads too", function()
+      for _, wait in ipairs {
+        "coro.transfer(nil)",
+        "coro.yield()",
+        "table.sort({2, 1}, function() coro.transfer(nil) end)",
+        "pcall(table.sort, {2, 1}, function() local b <close> = closing'b' coro.transfer(nil) end)",
+      } do
+        local log = {}
+        local function closing(name)
+          return setmetatable({}, {
+            __close = function()
+              for _ = 1, 50 do log[name] = (log[name] or 0) + 1 end
+              log[#log + 1] = name
+            end,
+          })
+        end
+        local thread =
+          coro.create(load_closing("local a <close> = closing 'a'\n" .. wait .. "\nclosing()"))
+        coro.resume(thread, coro, closing)
+        if coro.status(thread) == "suspended" then
+          assert.are.same({ n = 1, true }, pack(coro.close(thread)))
+        end
+        assert.are.equal("a", log[#log])
+        assert.are.equal(50, log.a)
+        if wait:match "pcall" then assert.are.same({ "b", "a" }, { log[1], log[2] }) end
+      end
+    end)
+
+    it("gives the error of a __close metamethod", function()
+      local closing = setmetatable({}, { __close = function() error("in close", 0) end })
+      local thread = coro.create(load_closing "local a <close> = closing; coro.yield()")
+      coro.resume(thread, coro, closing)
+      assert.are.same({ n = 2, false, "in close" }, pack(coro.close(thread)))
+      assert.are.equal("dead", coro.status(thread))
+      assert.are.same({ n = 1, true }, pack(coro.close(thread)))
+    end)
+  end
+end)

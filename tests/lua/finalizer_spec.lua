@@ -1,0 +1,140 @@
+local fixture = require "fixture"
+local coro, collect = fixture.coro, fixture.collect
+
+-- Runs f as a finalizer, now. An error in it fails the test.
+local function in_finalizer(f)
+  local failure
+  local function finalizer()
+    local ok, err = pcall(f)
+    if not ok then failure = err end
+  end
+  local ran = false
+  local function run(...)
+    ran = true
+    return finalizer(...)
+  end
+  if newproxy then -- luacheck: ignore
+    getmetatable(newproxy(true)).__gc = run -- luacheck: ignore
+  else
+    setmetatable({}, { __gc = run })
+  end
+  collect()
+  assert(ran, "the finalizer did not run")
+  if failure then error(failure, 0) end
+end
+
+describe("in a finalizer", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("generators work", function()
+    local got
+    in_finalizer(function()
+      local generator = coro.wrap(function()
+        table.sort({ 3, 2, 1 }, function(a, b)
+          coro.yield "in sort"
+          return a < b
+        end)
+        coro.wrap(function() coro.yield "nested" end)()
+      end)
+      got = generator()
+      coro.wrap(function() got = got .. " and again" end)()
+      repeat until generator() == nil
+    end)
+    assert.are.equal("in sort and again", got)
+  end)
+
+  it("generators work inside a thread", function()
+    local got
+    local thread = coro.create(function()
+      in_finalizer(function() got = coro.wrap(function() coro.yield "yielded" end)() end)
+      coro.transfer(nil)
+      return "end"
+    end)
+    coro.transfer(thread)
+    assert.are.equal("yielded", got)
+    assert.are.equal("end", select(2, coro.resume(thread)))
+  end)
+
+  if fixture.lua ~= "Lua 5.1" then -- where nothing shows that a finalizer runs
+    local refusal = "attempt to transfer inside a finalizer"
+
+    local function refuses(f, ...)
+      local ok, err = pcall(f, ...)
+      assert(not ok and err:match(refusal), err)
+    end
+
+    it("leaving it is refused, in main", function()
+      local thread = coro.create(function() coro.transfer(nil) end)
+      in_finalizer(function()
+        refuses(coro.transfer, thread)
+        refuses(coro.ptransfer, thread)
+        refuses(coro.throw, thread, "x")
+      end)
+      assert.are.equal("suspended", coro.status(thread))
+    end)
+
+    it("leaving it is refused, in a thread", function()
+      local thread = coro.create(function()
+        in_finalizer(function()
+          refuses(coro.transfer, nil)
+          refuses(coro.yield)
+        end)
+        coro.yield "reached"
+      end)
+      assert.are.equal("reached", select(2, coro.resume(thread)))
+    end)
+
+    it("leaving it is refused from a thread resumed inside", function()
+      in_finalizer(function()
+        local ok, err = coro.resume(coro.create(function() refuses(coro.transfer, nil) end))
+        assert(ok, err)
+      end)
+    end)
+
+    it("leaving is allowed again after it", function()
+      in_finalizer(function() coro.wrap(function() coro.yield() end)() end)
+      local thread = coro.create(function() coro.transfer(nil, "left") end)
+      assert.are.equal("left", coro.transfer(thread))
+    end)
+
+    it("isyieldable is false", function()
+      local got
+      coro.wrap(function()
+        in_finalizer(function() got = coro.isyieldable() end)
+      end)()
+      assert.is_false(got)
+    end)
+  end
+end)
+
+describe("a collector that the program stopped", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("forbids no transfer", function()
+    collectgarbage "stop"
+    local thread = coro.create(function()
+      table.sort({ 2, 1 }, function(a, b)
+        coro.transfer(nil, "from sort")
+        return a < b
+      end)
+      coro.transfer(nil, "after sort")
+    end)
+    local first, second = coro.transfer(thread), coro.transfer(thread)
+    collectgarbage "restart"
+    assert.are.equal("from sort", first)
+    assert.are.equal("after sort", second)
+  end)
+
+  it("leaves the program's debug hook alone", function()
+    collectgarbage "stop"
+    local hook = function() end
+    debug.sethook(hook, "r", 1000)
+    coro.wrap(function() coro.yield() end)()
+    local got, mask, count = debug.gethook()
+    debug.sethook()
+    collectgarbage "restart"
+    assert.are.equal(hook, got)
+    assert.are.equal("r", mask)
+    assert.are.equal(1000, count)
+  end)
+end)

@@ -1,0 +1,58 @@
+-- What every spec file uses: the module, and a check that each test leaves nothing behind.
+--
+--   local fixture = require "fixture"
+--   local coro = fixture.coro
+--   describe("...", function()
+--     fixture.leaves_nothing(before_each, after_each)
+--
+-- The suite runs once with the settings as they are and once with CORO_WARM_STACKS=0, where every
+-- thread that can be unmounted is: results are the same.
+local coro = require "coro"
+
+local fixture = { coro = coro, lua = jit and "luajit" or _VERSION }
+
+-- The standard library, whatever is installed over it.
+fixture.standard = package.loaded.coroutine
+
+local warm_stacks = tonumber(os.getenv "CORO_WARM_STACKS")
+if warm_stacks then coro.configure { warm_stacks = warm_stacks } end
+
+-- LuaJIT's collector takes what an earlier call left in the slots of a later one for alive.
+local function wipe_stack(depth)
+  local a, b, c, d, e, f, g, h = nil, nil, nil, nil, nil, nil, nil, nil
+  if depth > 0 then wipe_stack(depth - 1) end
+  return a, b, c, d, e, f, g, h
+end
+
+-- Finalizers of one cycle may drop what only the next one collects.
+function fixture.collect()
+  wipe_stack(50)
+  if jit then jit.flush() end -- traces keep the functions alive that they were compiled for
+  for _ = 1, 3 do collectgarbage() end
+end
+
+local counters = { "threads", "mounted", "pinned", "stacks_in_use" }
+
+function fixture.leaves_nothing(before_each, after_each)
+  local before
+  before_each(function()
+    fixture.collect()
+    before = coro.stats()
+  end)
+  after_each(function()
+    fixture.collect()
+    local after = coro.stats()
+    for _, counter in ipairs(counters) do
+      if after[counter] ~= before[counter] then
+        error(("left behind: %d %s, %d before"):format(after[counter], counter, before[counter]), 0)
+      end
+    end
+  end)
+end
+
+-- The results of a call as a table with its count in `n`.
+function fixture.pack(...) return { n = select("#", ...), ... } end
+
+fixture.unpack = unpack or table.unpack -- luacheck: ignore
+
+return fixture

@@ -1,0 +1,168 @@
+local fixture = require "fixture"
+local coro, collect = fixture.coro, fixture.collect
+
+local function in_sort(wait)
+  table.sort({ 3, 2, 1 }, function(a, b)
+    wait()
+    return a < b
+  end)
+end
+
+-- The results of f, called in a thread.
+local function in_thread(f) return select(2, assert(coro.resume(coro.create(f)))) end
+
+describe("runaway recursion", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  local function recursion_through(call)
+    local depth = 0
+    local function f()
+      depth = depth + 1
+      return call(f)
+    end
+    local ok, err = pcall(f)
+    return ok, err, depth
+  end
+
+  local nestings = {
+    wrap = function(f) coro.wrap(f)() end,
+    resume = function(f)
+      local ok, err = coro.resume(coro.create(f))
+      if not ok then error(err, 0) end
+    end,
+    ["wrap inside gsub"] = function(f) return (("x"):gsub("x", coro.wrap(f))) end,
+    safewrap = function(f) return (coro.safewrap(f))() end,
+  }
+  for name, call in pairs(nestings) do
+    it("of " .. name .. " ends in a C stack overflow, later than the standard's", function()
+      local ok, err, depth = recursion_through(call)
+      assert.is_false(ok)
+      assert.matches("C stack overflow", err)
+      assert.matches("max_depth", err)
+      assert.is_true(depth > 200)
+      collect()
+    end)
+  end
+
+  local in_c = {
+    gsub = function(f) return (("x"):gsub("x", f)) end,
+    sort = function(f) in_sort(f) end,
+    index = function(f) return setmetatable({}, { __index = f }).x end,
+    concat = function(f) return setmetatable({}, { __concat = f }) .. "" end,
+    pcall = function(f) -- LuaJIT's needs no C stack
+      local ok, err = pcall(f)
+      if not ok then error(err, 0) end
+    end,
+    load = function(f)
+      local ok, err = (loadstring and load or load)(function() f() end)
+      if not ok then error(err, 0) end
+    end,
+  }
+  for name, call in pairs(in_c) do
+    it("in C, through " .. name .. ", ends in Lua's own error on a thread", function()
+      local ok, err = in_thread(function()
+        local ok, err = recursion_through(call)
+        return ok, err
+      end)
+      assert.is_false(ok)
+      if type(err) == "string" then assert.matches("overflow", err) end
+    end)
+  end
+
+  it("in Lua ends in Lua's own error on a thread", function()
+    local ok, err = coro.resume(coro.create(function()
+      local function f() return 1 + f() end
+      f()
+    end))
+    assert.is_false(ok)
+    assert.matches("stack overflow", err)
+  end)
+
+  it("leaves everything usable", function()
+    recursion_through(nestings.wrap)
+    assert.are.equal(1, coro.wrap(function() coro.yield(1) end)())
+  end)
+end)
+
+describe("C stacks", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("run out with an error that names the limit, and the caller goes on", function()
+    local before = coro.configure()
+    local limit = coro.stats().stacks_in_use + 8
+    coro.configure { max_stacks = limit }
+    local threads = {}
+    for i = 1, 8 do
+      threads[i] = coro.create(function() in_sort(coro.yield) end)
+      assert.is_true((coro.resume(threads[i])))
+    end
+    local late = coro.create(function() coro.transfer(nil, "started") end)
+    local ok, err = coro.resume(late)
+    assert.is_false(ok)
+    assert.matches("too many C stacks: " .. limit .. " are in use.*max_stacks", err)
+    ok, err = pcall(coro.transfer, late)
+    assert.is_false(ok)
+    assert.matches("too many C stacks.*max_stacks", err)
+    assert.are.equal("suspended", coro.status(late))
+    for i = 1, 8 do assert.are.equal("suspended", coro.status(threads[i])) end
+
+    coro.close(threads[1])
+    assert.are.equal("started", coro.transfer(late))
+    coro.configure(before)
+  end)
+
+  it("carry 20,000 pinned threads at once, and all go back", function()
+    local threads, sum = {}, 0
+    for i = 1, 20000 do
+      threads[i] = coro.create(function()
+        table.sort({ 2, 1 }, function(a, b)
+          local value = coro.transfer(nil)
+          sum = sum + value
+          return a < b
+        end)
+        coro.transfer(nil)
+      end)
+      coro.transfer(threads[i])
+    end
+    local stats = coro.stats()
+    assert.are.equal(20000, stats.pinned)
+    assert.are.equal(20000, stats.threads)
+    for i = 1, 20000 do coro.transfer(threads[i], 1) end
+    assert.is_true(sum >= 20000) -- a pair takes one or two comparisons
+    threads = nil -- luacheck: ignore
+    collect()
+    stats = coro.stats()
+    assert.are.equal(0, stats.pinned)
+    assert.is_true(stats.stacks_idle <= coro.configure().warm_stacks + 1)
+  end)
+
+  it("are not held by threads that are merely suspended, beyond the warm ones", function()
+    local threads = {}
+    for i = 1, 5000 do
+      threads[i] = coro.create(function() coro.transfer(nil) end)
+      coro.transfer(threads[i])
+    end
+    local stats = coro.stats()
+    assert.are.equal(5000, stats.threads)
+    assert.are.equal(0, stats.pinned)
+    assert.is_true(stats.mounted <= coro.configure().warm_stacks)
+    threads = nil -- luacheck: ignore
+  end)
+
+  it("are not held by handlers that wait in generators that wait", function()
+    local handlers, waiting = {}, {}
+    for i = 1, 2000 do
+      handlers[i] = coro.create(function()
+        local generator = coro.wrap(function()
+          waiting[i] = coro.current()
+          coro.yield(coro.transfer(nil))
+        end)
+        coro.transfer(nil, generator())
+      end)
+      coro.transfer(handlers[i])
+    end
+    assert.is_true(coro.stats().mounted <= coro.configure().warm_stacks)
+    for i = 1, 2000 do assert.are.equal(i, coro.transfer(waiting[i], i)) end
+    handlers = nil -- luacheck: ignore
+  end)
+end)

@@ -1,0 +1,154 @@
+-- Runs a program in another process of the same Lua; what it prints.
+local first = -1
+while arg[first - 1] do first = first - 1 end
+local interpreter = arg[first]
+
+local function run(program)
+  local name = os.tmpname()
+  local file = assert(io.open(name, "w"))
+  file:write(("package.cpath = %q\n"):format(package.cpath), program)
+  file:write "\nio.write 'end of program\\n'\n"
+  file:close()
+  local pipe = assert(io.popen(interpreter .. " " .. name .. " 2>&1; echo exit status $?"))
+  local output = pipe:read "*a"
+  pipe:close()
+  os.remove(name)
+  return output
+end
+
+local prelude = [[
+  local coro = require "coro"
+  local warm = tonumber(os.getenv "CORO_WARM_STACKS")
+  if warm then coro.configure { warm_stacks = warm } end
+  local function in_sort(wait)
+    table.sort({ 3, 2, 1 }, function(a, b) wait() return a < b end)
+  end
+  function suspend_many(n)
+    local threads = {}
+    for i = 1, n do
+      local plain = coro.create(function() coro.transfer(nil) end)
+      local pinned = coro.create(function() in_sort(coro.transfer) end)
+      local nested = coro.create(function() coro.wrap(function() in_sort(coro.transfer) end)() end)
+      coro.transfer(plain)
+      coro.transfer(pinned)
+      coro.transfer(nested)
+      threads[i] = { plain, pinned, nested }
+    end
+    return threads
+  end
+  function finalizer(f)
+    if newproxy then
+      local proxy = newproxy(true)
+      getmetatable(proxy).__gc = f
+      return proxy
+    end
+    return setmetatable({}, { __gc = f })
+  end
+]]
+
+local clean = "^end of program\nexit status 0\n$"
+
+describe("closing the Lua state", function()
+  it("works with many suspended threads", function()
+    assert.matches(clean, run(prelude .. "kept = suspend_many(200)"))
+  end)
+
+  it("works right after require, and before anything was started", function()
+    assert.matches(clean, run "require 'coro'")
+  end)
+
+  it("works by os.exit inside a coroutine inside a sort", function()
+    local output = run(prelude .. [[
+      kept = suspend_many(50)
+      coro.transfer(coro.create(function()
+        in_sort(function() os.exit(7, true) end)
+      end))
+    ]])
+    assert.matches("^exit status 7\n$", output)
+  end)
+
+  it("works by os.exit inside generators inside a coroutine", function()
+    local output = run(prelude .. [[
+      kept = suspend_many(50)
+      coro.wrap(function()
+        coro.wrap(function() os.exit(0, true) end)()
+      end)()
+    ]])
+    assert.matches("^exit status 0\n$", output)
+  end)
+
+  it("works with finalizers that use coro, made before and after it was required", function()
+    local output = run([[
+      local use
+      local function finalizer(f)
+        if newproxy then
+          local proxy = newproxy(true)
+          getmetatable(proxy).__gc = f
+          return proxy
+        end
+        return setmetatable({}, { __gc = f })
+      end
+      early = finalizer(function() use "early" end)
+    ]] .. prelude .. [[
+      kept = suspend_many(5)
+      function use(name)
+        for _, threads in ipairs(kept) do
+          for _, thread in ipairs(threads) do
+            coro.status(thread)
+            pcall(coro.transfer, thread)
+            pcall(coro.resume, thread)
+            pcall(coro.close, thread)
+          end
+        end
+        pcall(coro.wrap(function() coro.yield() end))
+        coro.stats()
+        coro.create(print)
+        io.write(name, " done\n")
+      end
+      late = finalizer(function() use "late" end)
+    ]])
+    assert.matches("^end of program\nlate done\nearly done\nexit status 0\n$", output)
+  end)
+
+  it("works with finalizers that use coro when a coroutine ends the program", function()
+    local output = run(prelude .. [[
+      kept = suspend_many(5)
+      late = finalizer(function()
+        pcall(coro.transfer, kept[1][1])
+        pcall(coro.resume, kept[1][2])
+        pcall(coro.wrap(function() coro.yield() end))
+      end)
+      coro.transfer(coro.create(function() in_sort(function() os.exit(3, true) end) end))
+    ]])
+    assert.matches("^exit status 3\n$", output)
+  end)
+
+  it("works after an error in main that a coroutine caused", function()
+    local output = run(prelude .. [[
+      kept = suspend_many(5)
+      coro.transfer(coro.create(function() error("for main") end))
+    ]])
+    assert.matches("for main", output)
+    assert.matches("exit status 1\n$", output)
+  end)
+end)
+
+describe("a program that requires coro in a coroutine first", function()
+  it("finds main all the same", function()
+    local output = run [[
+      local results
+      local inside = coroutine.create(function()
+        local coro = require "coro"
+        assert(coro.current() ~= coro.main)
+        local thread = coro.create(function() coro.transfer(nil, "from a thread") end)
+        results = { coro.transfer(thread), coro.status(coro.main) }
+        coroutine.yield(coro)
+      end)
+      local ok, coro = coroutine.resume(inside)
+      assert(ok, coro)
+      assert(coro.current() == nil and coro.status(coro.main) == "running")
+      io.write(results[1], " ", results[2], "\n")
+    ]]
+    assert.matches("^from a thread normal\nend of program\nexit status 0\n$", output)
+  end)
+end)
