@@ -310,9 +310,8 @@ inline bool running_tells_main(lua_State* L) {
 
 // ---- running threads -------------------------------------------------------------------------
 
-// Starts or continues a thread with the n values on its top; the status of lua_resume. Then n is
-// the number of results on its top.                            MAY SWITCH: runs Lua until it
-// yields.
+// Starts or continues a thread with the n values on its top, until it yields or ends; the status of
+// lua_resume. Then n is the number of results on its top.                              MAY SWITCH.
 inline int run(lua_State* T, int& n) {
 #if LUA_VERSION_NUM >= 504
   return lua_resume(T, nullptr, n, &n);
@@ -345,8 +344,7 @@ using continuation = lua_CFunction;
 #endif
 
 // Yields with the whole frame, so that every slot stays where it is. To be returned by a C function
-// for which can_yield holds. Where there are continuations it does not come back and `then` goes
-// on.
+// for which can_yield holds. With continuations it does not come back: `then` goes on.
 inline int yield_frame(lua_State* L, [[maybe_unused]] continuation then) {
 #if LUA_VERSION_NUM >= 502
   return lua_yieldk(L, lua_gettop(L), 0, then);

@@ -32,7 +32,9 @@ namespace luacoro {
 // MAY SWITCH.
 [[gnu::always_inline]] inline void switch_context(context& from, context& to) noexcept {
   const exception_state held = lay_down_exceptions();
+  from.tools.leave_for(to.tools);
   jump(from, to);
+  from.tools.arrive();
   if (held.any()) [[unlikely]]
     take_up_exceptions(held);
 }

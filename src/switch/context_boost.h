@@ -5,6 +5,7 @@
 #include <boost/context/detail/fcontext.hpp>
 
 #include "stacks/c_stack.h"
+#include "switch/instrumentation.h"
 
 namespace luacoro {
 
@@ -14,6 +15,7 @@ struct context {
   boost::context::detail::fcontext_t where = nullptr;  // valid while nobody runs here
   entry_function entry = nullptr;
   void* argument = nullptr;
+  [[no_unique_address]] instrumentation tools;
 };
 
 namespace boost_switch {
@@ -31,7 +33,8 @@ inline const travel& arrive(boost::context::detail::transfer_t transfer) noexcep
 }
 
 inline void begin(boost::context::detail::transfer_t transfer) {
-  const context& here = *arrive(transfer).to;
+  context& here = *arrive(transfer).to;
+  here.tools.arrive();
   here.entry(here.argument);
 }
 
@@ -42,6 +45,7 @@ inline void prepare_context(context& context, const c_stack& stack, entry_functi
                             void* argument) noexcept {
   context.entry = entry;
   context.argument = argument;
+  context.tools.begin_on(stack);
   context.where =
       boost::context::detail::make_fcontext(stack.start(), stack.size(), &boost_switch::begin);
 }

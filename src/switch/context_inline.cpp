@@ -6,6 +6,7 @@ namespace luacoro {
 
 // Called by luacoro_first_frame.
 extern "C" [[gnu::visibility("hidden"), gnu::used]] void luacoro_begin_context(context* here) {
+  here->tools.arrive();
   here->entry(here->argument);
   __builtin_trap();  // an entry function never returns
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "stacks/c_stack.h"
+#include "switch/instrumentation.h"
 
 namespace luacoro {
 
@@ -17,6 +18,7 @@ struct context {
   void* stack_pointer = nullptr;  // valid while nobody runs here
   entry_function entry = nullptr;
   void* argument = nullptr;
+  [[no_unique_address]] instrumentation tools;
 };
 
 // What a new context goes on at (first_frame.S).
@@ -27,6 +29,7 @@ inline void prepare_context(context& context, const c_stack& stack, entry_functi
                             void* argument) noexcept {
   context.entry = entry;
   context.argument = argument;
+  context.tools.begin_on(stack);
   auto** top = static_cast<void**>(stack.start()) - 2;
   top[0] = reinterpret_cast<void*>(&luacoro_first_frame);
   top[1] = nullptr;  // the frame pointer: the outermost frame

@@ -55,6 +55,7 @@ void carriers::give_back_idle() noexcept {
 }
 
 void carriers::give_back(carrier& c) noexcept {
+  c.left_at.tools.forget();
   c.stack = c_stack();
   vacant_.push_back(&c);
 }
@@ -64,9 +65,9 @@ void carriers::close(const carrier* standing_on) noexcept {
     if (c == standing_on || c->index == 0) continue;
     delete c;
   }
-  table_ = {};
-  idle_ = {};
-  vacant_ = {};
+  // Nobody will destroy them: not only empty, but without memory.
+  for (std::vector<carrier*>* list : {&table_, &idle_, &vacant_})
+    std::vector<carrier*>().swap(*list);
 }
 
 }  // namespace luacoro

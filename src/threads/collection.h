@@ -18,10 +18,9 @@
 //    on its own Lua stack (ticket.h).
 //
 // 2. Freed. An array with weak values has the base of each carrier, by the carrier's index. When
-// the
-//    collector has cleared an entry of a suspended carrier, its frames can never be continued, and
-//    its C stack is used again. No Lua code runs. A userdata without references is collected at the
-//    end of every cycle and then looks for such entries; the next cycle gets a new one.
+//    the collector has cleared an entry of a suspended carrier, its frames can never be continued,
+//    and its C stack is used again. No Lua code runs. A userdata without references is collected at
+//    the end of every cycle and then looks for such entries; the next cycle gets a new one.
 #pragma once
 
 #include "threads/runtime.h"
@@ -43,8 +42,7 @@ void bury_collected(runtime& rt, lua_State* L) noexcept;
 // MAY SWITCH (finalizers run).
 [[nodiscard]] problem add_carrier(runtime& rt, lua_State* L) noexcept;
 
-// MAY RAISE (memory). Called when the universe gets its runtime.                            [-0,
-// +0]
+// Called when the universe gets its runtime.                         MAY RAISE (memory). [-0, +0]
 void prepare_collection(runtime& rt, lua_State* L);
 
 }  // namespace luacoro

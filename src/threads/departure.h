@@ -28,8 +28,8 @@ struct departure {
   // Found by `reserve`:
   bool unmounts = false;
   bool enters_finalizer = false;
-  carrier* there =
-      nullptr;  // that `to` will run on; null: the current one, once `from` is unmounted
+  // That `to` will run on; null: the current one, once `from` is unmounted.
+  carrier* there = nullptr;
 };
 
 // So many values fit on the Lua stack of any thread that coro suspended or that is fresh: a C

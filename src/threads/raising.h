@@ -14,8 +14,8 @@ namespace luacoro {
 // The error is on top of rt.scratch. To be followed by running the thread.
 void raise_when_continued(runtime& rt, lua_State* T) noexcept;
 
-// After it ran: did it end before the hook was called? If so the
-// error is on T's top now, and T's hook is what it was.
+// After it ran: did it end before the hook was called? If so the error is on T's top now, and T's
+// hook is what it was.
 [[nodiscard]] bool take_back_error(runtime& rt, lua_State* T) noexcept;
 
 }  // namespace luacoro

@@ -94,8 +94,7 @@ struct runtime {
 };
 
 // The runtime of the universe; the main thread is running if L is not told apart from it.
-// MAY RAISE (memory), with nothing left behind.                                     [-0, +1
-// userdata]
+// MAY RAISE (memory), with nothing left behind.                              [-0, +1 userdata]
 runtime& open_runtime(lua_State* L);
 
 // In a C function of coro's that can suspend: its first upvalue is the runtime.
