@@ -33,7 +33,7 @@ lua_State* push_thread_for(lua_State* L, runtime& rt) {
   lua_pushvalue(L, -2);
   if (lua::is_51 && lua_iscfunction(L, -1)) make_body_for_51(L, rt);
   lua_xmove(L, T, 1);
-  count_thread(rt, L);
+  count_thread(rt, L, T);
   return T;
 }
 

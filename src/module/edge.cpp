@@ -39,7 +39,6 @@ void push_problem(lua_State* L, const runtime& rt, problem why, const char* verb
                       "max_depth of coro.configure)",
                       figure(rt.configured.max_depth));
       break;
-    case problem::no_idle_carrier:
     case problem::no_stacks:
       lua_pushfstring(L,
                       "too many C stacks: %d are in use by pinned or running coroutines, which is "

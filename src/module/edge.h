@@ -32,8 +32,8 @@ lua_State* check_thread(lua_State* L);
   return d.at.where == standing::dead ? problem::to_dead : problem::to_busy;
 }
 
-// Finds the target and reserves, making a carrier if there is none. `check(d)` is asked anew after
-// that, since foreign code may have run.                         MAY SWITCH (a collection may run).
+// Finds the target and reserves, making a carrier if need be. `check(d)` is asked anew after that,
+// since foreign code may have run.                               MAY SWITCH (a collection may run).
 template <typename Check>
 [[nodiscard]] inline problem prepare(runtime& rt, departure& d, Check check) noexcept {
   for (;;) {
@@ -41,10 +41,10 @@ template <typename Check>
     if (const problem why = check(d); why != problem::none) [[unlikely]]
       return why;
     const problem why = reserve(rt, d);
-    if (why != problem::no_idle_carrier) [[likely]]
+    if (why != problem::unprepared) [[likely]]
       return why;
-    if (const problem none_made = add_carrier(rt, d.from); none_made != problem::none)
-      return none_made;
+    if (const problem in_vain = prepare_to_mount(rt, d.from); in_vain != problem::none)
+      return in_vain;
   }
 }
 

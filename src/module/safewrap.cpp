@@ -74,7 +74,7 @@ int edges::safewrap(lua_State* L) {
   check_function(L);
   runtime& rt = runtime_of_function(L);
   lua_State* generator = lua_newthread(L);  // 2
-  count_thread(rt, L);
+  count_thread(rt, L, generator);
   lua_createtable(L, 1, 0);  // 3: the box
   lua_pushvalue(L, 2);
   lua_rawseti(L, 3, 1);

@@ -85,7 +85,7 @@ int edges::stats(lua_State* L) {
     if (!can_unmount(rt, c.suspended, c)) ++pinned;
   }
   lua_createtable(L, 0, 8);
-  set_field(L, "threads", living_threads(rt, L));
+  set_field(L, "threads", living_threads(rt));
   set_field(L, "mounted", mounted);
   set_field(L, "pinned", pinned);
   set_field(L, "stacks_in_use", rt.pool.in_use());

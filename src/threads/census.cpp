@@ -5,39 +5,41 @@
 namespace luacoro {
 namespace {
 
-// The thread at `index` of the array on top, or nil where it is dead or collected.         [-0, +1]
-bool push_living(const runtime& rt, lua_State* L, std::size_t index) noexcept {
-  lua_rawgeti(L, -1, static_cast<int>(index));
-  lua_State* T = lua_tothread(L, -1);
-  return T != nullptr && (T == L || find(rt, T).where != standing::dead);
+// Is there a living thread at `index`?               arrays: [-0, +1] the thread or what is there
+bool push_living(const runtime& rt, std::size_t index) noexcept {
+  lua_rawgeti(rt.arrays, runtime::census_array, static_cast<int>(index));
+  lua_State* T = lua_tothread(rt.arrays, -1);
+  return T != nullptr && find(rt, T).where != standing::dead;
 }
 
-// Moves the living to the front, into a wider array if they fill half of it.               [-0, +0]
-void make_space(runtime& rt, lua_State* L) {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt.census_ref);
+void pop_into(const runtime& rt, std::size_t index) noexcept {
+  lua_rawseti(rt.arrays, runtime::census_array, static_cast<int>(index));
+}
+
+// Moves the living to the front; what is left behind them is written over.
+void crowd_living(runtime& rt) noexcept {
   std::size_t living = 0;
   for (std::size_t i = 1; i <= rt.census_used; ++i) {
-    if (push_living(rt, L, i)) {
-      lua_rawseti(L, -2, static_cast<int>(++living));
+    if (push_living(rt, i)) {
+      pop_into(rt, ++living);
     } else {
-      lua_pop(L, 1);
+      lua_pop(rt.arrays, 1);
     }
-  }
-  for (std::size_t i = living + 1; i <= rt.census_used; ++i) {
-    lua_pushnil(L);
-    lua_rawseti(L, -2, static_cast<int>(i));
   }
   rt.census_used = living;
-  if (living > rt.census_capacity / 2) {
-    lua::push_weak_array(L, rt.census_capacity * 2);
-    for (std::size_t i = 1; i <= living; ++i) {
-      lua_rawgeti(L, -2, static_cast<int>(i));
-      lua_rawseti(L, -2, static_cast<int>(i));
-    }
-    lua_rawseti(L, LUA_REGISTRYINDEX, rt.census_ref);
-    rt.census_capacity *= 2;
+}
+
+// MAY RAISE (memory).                                                                      [-0, +0]
+void widen(runtime& rt, lua_State* L) {
+  const std::size_t capacity = rt.census_capacity * 2;  // a finalizer may widen it meanwhile
+  lua::push_weak_array(L, capacity);
+  lua_xmove(L, rt.arrays, 1);
+  for (std::size_t i = 1; i <= rt.census_used; ++i) {
+    lua_rawgeti(rt.arrays, runtime::census_array, static_cast<int>(i));
+    lua_rawseti(rt.arrays, -2, static_cast<int>(i));
   }
-  lua_pop(L, 1);
+  lua_replace(rt.arrays, runtime::census_array);
+  rt.census_capacity = capacity;
 }
 
 }  // namespace
@@ -45,25 +47,24 @@ void make_space(runtime& rt, lua_State* L) {
 void prepare_census(runtime& rt, lua_State* L) {
   rt.census_capacity = 64;
   lua::push_weak_array(L, rt.census_capacity);
-  rt.census_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_xmove(L, rt.arrays, 1);
 }
 
-void count_thread(runtime& rt, lua_State* L) {
-  if (rt.census_used == rt.census_capacity) make_space(rt, L);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt.census_ref);
-  lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, static_cast<int>(++rt.census_used));
-  lua_pop(L, 1);
+void count_thread(runtime& rt, lua_State* L, lua_State* T) {
+  if (rt.census_used == rt.census_capacity) [[unlikely]] {
+    crowd_living(rt);
+    if (rt.census_used > rt.census_capacity / 2) widen(rt, L);
+  }
+  push_thread(rt.arrays, T);
+  pop_into(rt, ++rt.census_used);
 }
 
-std::size_t living_threads(const runtime& rt, lua_State* L) noexcept {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt.census_ref);
+std::size_t living_threads(const runtime& rt) noexcept {
   std::size_t living = 0;
   for (std::size_t i = 1; i <= rt.census_used; ++i) {
-    living += push_living(rt, L, i) ? 1 : 0;
-    lua_pop(L, 1);
+    living += push_living(rt, i) ? 1 : 0;
+    lua_pop(rt.arrays, 1);
   }
-  lua_pop(L, 1);
   return living;
 }
 

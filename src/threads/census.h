@@ -10,10 +10,10 @@ namespace luacoro {
 // MAY RAISE (memory).                                                                      [-0, +0]
 void prepare_census(runtime& rt, lua_State* L);
 
-// The thread on top is new.                                            MAY RAISE (memory). [-0, +0]
-void count_thread(runtime& rt, lua_State* L);
+// T is new.                                                            MAY RAISE (memory). [-0, +0]
+void count_thread(runtime& rt, lua_State* L, lua_State* T);
 
 // Not dead and not collected. Cost: linear in their number.
-[[nodiscard]] std::size_t living_threads(const runtime& rt, lua_State* L) noexcept;
+[[nodiscard]] std::size_t living_threads(const runtime& rt) noexcept;
 
 }  // namespace luacoro

@@ -18,20 +18,25 @@ constexpr int watch_slot = slot_of(0);
 // A userdata that nothing else refers to.                              MAY RAISE (memory). [-0, +0]
 int watch_cycle(lua_State* L) {
   runtime& rt = runtime_of_universe(L);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt.mourned_ref);
   lua_newuserdata(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, rt.watch_ref);
   lua_setmetatable(L, -2);
-  lua_rawseti(L, -2, watch_slot);
+  lua_xmove(L, rt.arrays, 1);
+  lua_rawseti(rt.arrays, runtime::mourned_array, watch_slot);
   return 0;
 }
 
-bool is_watched(const runtime& rt, lua_State* L) noexcept {
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt.mourned_ref);
-  lua_rawgeti(L, -1, watch_slot);
-  const bool watched = !lua_isnil(L, -1);
-  lua_pop(L, 2);
-  return watched;
+bool is_there(const runtime& rt, int slot) noexcept {
+  lua_rawgeti(rt.arrays, runtime::mourned_array, slot);
+  const bool there = !lua_isnil(rt.arrays, -1);
+  lua_pop(rt.arrays, 1);
+  return there;
+}
+
+// False if there is no memory for it, or no C stack left: whoever mounts next tries again.
+bool watch(runtime& rt, lua_State* L) noexcept {
+  rt.watching = is_there(rt, watch_slot) || lua::call_protected(L, watch_cycle, nullptr) == LUA_OK;
+  return rt.watching;
 }
 
 // __gc of that userdata.
@@ -43,14 +48,14 @@ int at_end_of_cycle(lua_State* L) {
 
 int widen_mourned(lua_State* L) {
   runtime& rt = runtime_of_universe(L);
-  const std::size_t capacity = rt.mourned_capacity * 2;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt.mourned_ref);
+  const std::size_t capacity = rt.mourned_capacity * 2;  // a finalizer may widen it meanwhile
   lua::push_weak_array(L, capacity);
+  lua_xmove(L, rt.arrays, 1);
   for (int i = 1; i <= static_cast<int>(rt.mourned_capacity); ++i) {
-    lua_rawgeti(L, -2, i);
-    lua_rawseti(L, -2, i);
+    lua_rawgeti(rt.arrays, runtime::mourned_array, i);
+    lua_rawseti(rt.arrays, -2, i);
   }
-  lua_rawseti(L, LUA_REGISTRYINDEX, rt.mourned_ref);
+  lua_replace(rt.arrays, runtime::mourned_array);
   rt.mourned_capacity = capacity;
   return 0;
 }
@@ -63,22 +68,19 @@ int collect_garbage(lua_State* L) {
 }  // namespace
 
 void bury_collected(runtime& rt, lua_State* L) noexcept {
-  if (!is_watched(rt, L)) {
-    // If there is no memory for it, or no C stack left, whoever adds a carrier tries again.
-    (void)lua::call_protected(L, watch_cycle, nullptr);
-  }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt.mourned_ref);
+  bool any_left = false;
   for (std::size_t i = 1; i < rt.pool.size(); ++i) {
     carrier& c = *rt.pool.at(i);
-    if (c.suspended == nullptr || c.mourned != c.base) continue;
-    lua_rawgeti(L, -1, slot_of(i));
-    if (lua_isnil(L, -1)) {
+    if (c.base == nullptr || c.mourned != c.base) continue;
+    if (c.suspended == nullptr || is_there(rt, slot_of(i))) {
+      any_left = true;
+    } else {
       --rt.mounted;
       rt.pool.abandon(c, rt.configured.warm_stacks);
     }
-    lua_pop(L, 1);
   }
-  lua_pop(L, 1);
+  rt.watching = false;
+  if (any_left) (void)watch(rt, L);
 }
 
 void hold(runtime& rt, lua_State* base, lua_State* resumer) noexcept {
@@ -94,22 +96,19 @@ void hold_nothing(runtime& rt) noexcept {
 }
 
 void mourn(runtime& rt, carrier& c) noexcept {
-  lua_State* K = rt.keeper;
-  lua_rawgeti(K, LUA_REGISTRYINDEX, rt.mourned_ref);
-  push_thread(K, c.base);
-  lua_rawseti(K, -2, slot_of(c.index));
-  lua_pop(K, 1);
+  push_thread(rt.arrays, c.base);
+  lua_rawseti(rt.arrays, runtime::mourned_array, slot_of(c.index));
   c.mourned = c.base;
 }
 
-problem add_carrier(runtime& rt, lua_State* L) noexcept {
+problem prepare_to_mount(runtime& rt, lua_State* L) noexcept {
   if (rt.closed) return problem::closed;
   if (rt.pool.size() >= rt.mourned_capacity &&
       lua::call_protected(L, widen_mourned, nullptr) != LUA_OK)
     return problem::no_memory;
-  if (!is_watched(rt, L) && lua::call_protected(L, watch_cycle, nullptr) != LUA_OK)
-    return problem::no_memory;
-  if (rt.pool.idle() > 0) return problem::none;
+  const bool was_watching = rt.watching;  // though its finalizer may have failed to run
+  if (!watch(rt, L)) return problem::no_memory;
+  if (!was_watching || rt.pool.idle() > 0) return problem::none;
 
   const std::size_t limit = std::min(rt.configured.max_stacks, most_carriers);
   bool collected = false;
@@ -133,7 +132,7 @@ problem add_carrier(runtime& rt, lua_State* L) noexcept {
 void prepare_collection(runtime& rt, lua_State* L) {
   rt.mourned_capacity = 16;
   lua::push_weak_array(L, rt.mourned_capacity);
-  rt.mourned_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_xmove(L, rt.arrays, 1);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, at_end_of_cycle);
   lua_setfield(L, -2, "__gc");

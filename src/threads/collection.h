@@ -20,7 +20,8 @@
 // 2. Freed. An array with weak values has the base of each carrier, by the carrier's index. When
 //    the collector has cleared an entry of a suspended carrier, its frames can never be continued,
 //    and its C stack is used again. No Lua code runs. A userdata without references is collected at
-//    the end of every cycle and then looks for such entries; the next cycle gets a new one.
+//    the end of a cycle and then looks for such entries. The next cycle gets a new one, unless
+//    there is no base to watch for.
 #pragma once
 
 #include "threads/runtime.h"
@@ -35,12 +36,13 @@ void hold_nothing(runtime& rt) noexcept;
 void mourn(runtime& rt, carrier& c) noexcept;
 
 // Frees the C stacks of threads that the collector has found unreachable. It happens by itself at
-// the end of every cycle.
+// the end of a cycle.                                                MAY SWITCH (finalizers run).
 void bury_collected(runtime& rt, lua_State* L) noexcept;
 
-// Makes one idle carrier and what the collector needs for it. May collect garbage to find one.
-// MAY SWITCH (finalizers run).
-[[nodiscard]] problem add_carrier(runtime& rt, lua_State* L) noexcept;
+// What a thread needs that is to stay mounted: that somebody watches for the end of the cycle, and
+// an idle carrier for who goes on meanwhile. Does the first of these that is missing. May collect
+// garbage to find a carrier.                                         MAY SWITCH (finalizers run).
+[[nodiscard]] problem prepare_to_mount(runtime& rt, lua_State* L) noexcept;
 
 // Called when the universe gets its runtime.                         MAY RAISE (memory). [-0, +0]
 void prepare_collection(runtime& rt, lua_State* L);

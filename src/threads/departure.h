@@ -43,7 +43,7 @@ inline constexpr int sure_room = lua::free_slots - 7;
 // The error on top of `to`, which goes on next, will be raised in it: sets rt.arriving.
 void raise_on_arrival(runtime& rt, lua_State* to, const place& at) noexcept;
 
-// 1. Everything that can fail. `problem::no_idle_carrier`: add_carrier, then check again.
+// 1. Everything that can fail. `problem::unprepared`: call prepare_to_mount, then check again.
 [[nodiscard]] inline problem reserve(runtime& rt, departure& d) noexcept {
   const carrier& here = *rt.current;
   if (d.values > sure_room || d.at.where > standing::unmounted) [[unlikely]] {
@@ -59,10 +59,13 @@ void raise_on_arrival(runtime& rt, lua_State* to, const place& at) noexcept;
   }
   d.unmounts = may_unmount && rt.mounted >= rt.configured.warm_stacks;
   d.there = d.at.on;
-  if (!d.unmounts && d.there == nullptr) {
+  if (d.unmounts) return problem::none;
+  if (here.mourned != here.base && !rt.watching) [[unlikely]]
+    return problem::unprepared;
+  if (d.there == nullptr) {
     d.there = rt.pool.take();
     if (d.there == nullptr) [[unlikely]]
-      return problem::no_idle_carrier;
+      return problem::unprepared;
   }
   return problem::none;
 }
@@ -94,7 +97,7 @@ inline void suspend(runtime& rt, const departure& d, std::uint64_t wait) noexcep
   if (here.resumer.thread != nullptr && here.resumer.thread != rt.main)
     push_thread(d.from, here.resumer.thread);
   push_mounted_ticket(rt, d.from, here);
-  if (here.mourned != here.base && &here != &rt.host) [[unlikely]]
+  if (here.mourned != here.base) [[unlikely]]
     mourn(rt, here);
   here.suspended = d.from;
   here.how = d.how;

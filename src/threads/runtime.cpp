@@ -36,6 +36,7 @@ bool construct(void* memory, lua_State* main) noexcept try {
 runtime::runtime(lua_State* main_thread)
     : current(&host), pool(*this, host, run_base_loop), names(ticket_names), main(main_thread) {
   host.base = main_thread;
+  host.mourned = main_thread;  // in no need of it
 }
 
 runtime& runtime_of_universe(lua_State* L) noexcept {
@@ -67,6 +68,8 @@ runtime& open_runtime(lua_State* L) {
   rt.keeper = lua_newthread(L);
   luaL_ref(L, LUA_REGISTRYINDEX);
   rt.scratch = lua_newthread(L);
+  luaL_ref(L, LUA_REGISTRYINDEX);
+  rt.arrays = lua_newthread(L);
   luaL_ref(L, LUA_REGISTRYINDEX);
   prepare_collection(rt, L);
   prepare_census(rt, L);

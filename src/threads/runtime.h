@@ -34,10 +34,10 @@ enum class problem : std::uint8_t {
   in_finalizer,
   main_is_nested,  // the main thread, called on a coroutine's C stack, would be suspended
   too_many_values,
-  too_deep,         // max_depth
-  no_idle_carrier,  // make one (`add_carrier`), then check again
-  no_stacks,        // max_stacks
-  no_mapping,       // the system has no mapping for another C stack; errno tells why
+  too_deep,    // max_depth
+  unprepared,  // call `prepare_to_mount`, then check again
+  no_stacks,   // max_stacks
+  no_mapping,  // the system has no mapping for another C stack; errno tells why
   no_memory,
   closed  // the Lua state is being closed
 };
@@ -67,8 +67,9 @@ struct runtime {
   std::uint64_t switches = 0;  // so far; they number the waits
   std::size_t mounted = 0;     // suspended carriers, the host's too
   lua_State* main;
-  bool holds = false;  // the keeper holds something (collection.h)
-  lua::layout layout;  // lua_version.h
+  bool holds = false;     // the keeper holds something (collection.h)
+  bool watching = false;  // for the end of the collector's cycle (collection.h)
+  lua::layout layout;     // lua_version.h
   bool closed = false;
   bool running_tells_main = true;  // lua_version.h
   carrier* finalizing = nullptr;   // waits in `resume` inside a finalizer
@@ -76,17 +77,18 @@ struct runtime {
   settings configured;
   saved_hook raising;  // of the thread that an error is on its way to (raising.h)
 
-  // Threads of coro's own, which never run: the stack of one is what collection.h holds, error
-  // values are built on the other.
+  // Threads of coro's own, which never run, for what is on their stacks: what collection.h holds;
+  // error values being built; arrays with weak values, where no look-up is needed to find them.
   lua_State* keeper = nullptr;
   lua_State* scratch = nullptr;
-  // References into the registry.
-  int mourned_ref = LUA_NOREF;  // array, weak: the base by a carrier's index
-  int watch_ref = LUA_NOREF;    // metatable of the userdata whose collection ends a cycle
-  int raiser_ref = LUA_NOREF;   // a function that raises its argument
+  lua_State* arrays = nullptr;
+  static constexpr int mourned_array = 1;  // bases by their carriers' indices (collection.h)
+  static constexpr int census_array = 2;   // threads that coro made (census.h)
   std::size_t mourned_capacity = 0;
-  int census_ref = LUA_NOREF;  // array, weak: threads that coro made (census.h)
   std::size_t census_capacity = 0, census_used = 0;
+  // References into the registry.
+  int watch_ref = LUA_NOREF;   // metatable of the userdata whose collection ends a cycle
+  int raiser_ref = LUA_NOREF;  // a function that raises its argument
   lua_CFunction standard_yield = nullptr;
   int body_ref = LUA_NOREF;  // makes the body of a safewrap generator
 
