@@ -335,18 +335,26 @@ inline void forget_c_calls(lua_State* T, lua_State* fresh) noexcept {
 #endif
 }
 
+// A function that goes on for a C function that yielded; what it was given is had there by
+// LUACORO_CONTINUED_FOR.
 #if LUA_VERSION_NUM >= 503
 using continuation = lua_KFunction;
-#define LUACORO_CONTINUATION(name) int name(lua_State* L, int, lua_KContext)
+#define LUACORO_CONTINUATION(name) int name(lua_State* L, int, lua_KContext context)
+#define LUACORO_CONTINUED_FOR(type) (*reinterpret_cast<type*>(context))
 #else
 using continuation = lua_CFunction;
 #define LUACORO_CONTINUATION(name) int name(lua_State* L)
+#define LUACORO_CONTINUED_FOR(type) \
+  (*static_cast<type*>(lua_touserdata(L, lua_upvalueindex(1))))  // all of coro's functions have it
 #endif
 
 // Yields with the whole frame, so that every slot stays where it is. To be returned by a C function
 // for which can_yield holds. With continuations it does not come back: `then` goes on.
-inline int yield_frame(lua_State* L, [[maybe_unused]] continuation then) {
-#if LUA_VERSION_NUM >= 502
+template <typename Owner>
+int yield_frame(lua_State* L, [[maybe_unused]] continuation then, [[maybe_unused]] Owner& owner) {
+#if LUA_VERSION_NUM >= 503
+  return lua_yieldk(L, lua_gettop(L), reinterpret_cast<lua_KContext>(&owner), then);
+#elif LUA_VERSION_NUM >= 502
   return lua_yieldk(L, lua_gettop(L), 0, then);
 #else
   return lua_yield(L, lua_gettop(L));

@@ -57,7 +57,7 @@ int edges::close(lua_State* L) {
               .how = waiting::close,
               .resumes = true,
               .error = true};
-  if (const problem why = prepare(rt, d, check_target); why != problem::none)
+  if (const problem why = prepare(rt, d, by_ticket(rt)); why != problem::none)
     raise_problem(L, rt, why, "close");
   start_unwinding(rt, d);
   return go(L, rt, d);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "threads/departure.h"
+#include "threads/plain_departure.h"
 
 namespace luacoro {
 
@@ -24,7 +25,7 @@ lua_State* check_thread(lua_State* L);
 
 [[noreturn]] void raise_type_error(lua_State* L, int index, const char* expected);
 
-// Which problem a target is for `transfer` and its like.
+// What a place is for `transfer` and its like.
 [[nodiscard]] inline problem check_target(const departure& d) noexcept {
   if (d.at.where <= standing::yielded) [[likely]]
     return problem::none;
@@ -32,13 +33,13 @@ lua_State* check_thread(lua_State* L);
   return d.at.where == standing::dead ? problem::to_dead : problem::to_busy;
 }
 
-// Finds the target and reserves, making a carrier if need be. `check(d)` is asked anew after that,
-// since foreign code may have run.                               MAY SWITCH (a collection may run).
-template <typename Check>
-[[nodiscard]] inline problem prepare(runtime& rt, departure& d, Check check) noexcept {
+// Reserves, making what is missing. `find_target(d)` finds d.at and says whether it will do; it is
+// asked anew if something was made, since foreign code may have run. MAY SWITCH (a collection may
+// run).
+template <typename Find>
+[[nodiscard]] inline problem prepare(runtime& rt, departure& d, Find find_target) noexcept {
   for (;;) {
-    d.at = find(rt, d.to);
-    if (const problem why = check(d); why != problem::none) [[unlikely]]
+    if (const problem why = find_target(d); why != problem::none) [[unlikely]]
       return why;
     const problem why = reserve(rt, d);
     if (why != problem::unprepared) [[likely]]
@@ -48,14 +49,23 @@ template <typename Check>
   }
 }
 
-// Is the resumer still in the wait of the link? For `prepare`.
-[[nodiscard]] inline auto still_waits(const resumer_link& link) noexcept {
-  return [wait = link.wait](const departure& d) {
-    return takes_yields(d.to, d.at, wait) ? problem::none : problem::not_resumed;
+// For `prepare`: a thread that is named.
+[[nodiscard]] inline auto by_ticket(const runtime& rt) noexcept {
+  return [&rt](departure& d) {
+    d.at = find(rt, d.to);
+    return check_target(d);
   };
 }
 
-// For `resume` and the functions that `wrap` makes. MAY SWITCH (a collection may run).
+// For `prepare`: the resumer, if it still waits.
+[[nodiscard]] inline auto by_link(const runtime& rt, const resumer_link& link) noexcept {
+  return [&rt, &link](departure& d) {
+    d.at = find_resumer(rt, link);
+    return takes_yields(d.at) ? problem::none : problem::not_resumed;
+  };
+}
+
+// For `resume` and the functions that `wrap` makes.          MAY SWITCH (a collection may run).
 [[nodiscard]] problem prepare_resume(runtime& rt, departure& d) noexcept;
 // The standard's text for it.                                          MAY RAISE (memory). [-0, +1]
 void push_refusal(lua_State* L, const runtime& rt, problem why);

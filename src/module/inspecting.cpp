@@ -48,9 +48,7 @@ int edges::isyieldable(lua_State* L) {
   if (T == rt.main) {
     yieldable = false;
   } else if (T == L && L == here.base) {
-    const resumer_link& link = here.resumer;
-    yieldable = link.thread != nullptr &&
-                takes_yields(link.thread, find(rt, link.thread), link.wait) &&
+    yieldable = takes_yields(find_resumer(rt, here.resumer)) &&
                 (rt.finalizing != nullptr || !lua::in_finalizer(L));
   } else {
     const bool rests = T != L && find(rt, T).where <= standing::yielded;

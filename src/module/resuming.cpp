@@ -5,12 +5,12 @@ namespace luacoro {
 
 problem prepare_resume(runtime& rt, departure& d) noexcept {
   d.resumes = true;
-  return prepare(rt, d, [&rt](const departure& checked) {
-    if (checked.at.where <= standing::yielded && !is_normal(checked.at.how) &&
-        checked.at.on != &rt.host) [[likely]]
+  return prepare(rt, d, [&rt](departure& d) {
+    d.at = find(rt, d.to);
+    if (d.at.where <= standing::yielded && !is_normal(d.at.how) && d.at.on != &rt.host)
       return rt.current->depth < rt.configured.max_depth ? problem::none : problem::too_deep;
-    if (checked.to == checked.from) return problem::to_current;
-    return checked.at.where == standing::dead ? problem::to_dead : problem::to_busy;
+    if (d.to == d.from) return problem::to_current;
+    return d.at.where == standing::dead ? problem::to_dead : problem::to_busy;
   });
 }
 
@@ -32,12 +32,11 @@ void raise_refusal(lua_State* L, const runtime& rt, problem why) {
   __builtin_unreachable();
 }
 
-// resume(thread, ...) -> true, ... or false, err, traceback
-int edges::resume(lua_State* L) {
-  runtime& rt = runtime_of_function(L);
-  lua_State* to = check_thread(L);
+namespace {
+
+int resume_in_general(lua_State* L, runtime& rt, lua_State* to) {
   departure d{.from = L, .to = to, .at = {}, .values = lua_gettop(L) - 1, .how = waiting::resume};
-  if (const problem why = prepare_resume(rt, d); why != problem::none) [[unlikely]] {
+  if (const problem why = prepare_resume(rt, d); why != problem::none) {
     if (why == problem::no_memory) raise_problem(L, rt, why, "resume");
     lua_pushboolean(L, 0);
     push_refusal(L, rt, why);
@@ -46,15 +45,50 @@ int edges::resume(lua_State* L) {
   return go(L, rt, d);
 }
 
+int resume_wrapped_in_general(lua_State* L, runtime& rt, lua_State* to) {
+  departure d{.from = L, .to = to, .at = {}, .values = lua_gettop(L), .how = waiting::wrap};
+  if (const problem why = prepare_resume(rt, d); why != problem::none) raise_refusal(L, rt, why);
+  return go(L, rt, d);
+}
+
+// The plain departures, to a thread that yielded. False if it takes the general way.
+template <waiting how>
+[[gnu::always_inline]] inline bool resume_plainly(lua_State* L, runtime& rt, lua_State* to, int n,
+                                                  int& results) {
+  const leaving way = way_to_leave(rt, L, n);
+  if (rt.current->depth >= rt.configured.max_depth) return false;
+  const std::size_t ticket = ticket_of(rt, to);
+  if (way == leaving::unmounted) {
+    if (!is_unmounted(ticket) || unmounted_place(ticket).how != waiting::yield) return false;
+    results = depart_unmounted<how>(L, rt, to, ticket, n);
+    return true;
+  }
+  carrier* there = mounted_on(rt, to, ticket);
+  if (there == nullptr || there->how != waiting::yield || way == leaving::in_general) return false;
+  results = depart_mounted<how>(L, rt, to, *there, n, way);
+  return true;
+}
+
+}  // namespace
+
+// resume(thread, ...) -> true, ... or false, err, traceback
+int edges::resume(lua_State* L) {
+  runtime& rt = runtime_of_function(L);
+  lua_State* to = check_thread(L);
+  int results = 0;
+  if (resume_plainly<waiting::resume>(L, rt, to, lua_gettop(L) - 1, results)) [[likely]]
+    return results;
+  return resume_in_general(L, rt, to);
+}
+
 // What `wrap` returns. Upvalues: the runtime, the thread.
 int edges::resume_wrapped(lua_State* L) {
   runtime& rt = runtime_of_function(L);
   lua_State* to = lua_tothread(L, lua_upvalueindex(2));
-  departure d{.from = L, .to = to, .at = {}, .values = lua_gettop(L), .how = waiting::wrap};
-  if (const problem why = prepare_resume(rt, d); why != problem::none) [[unlikely]] {
-    raise_refusal(L, rt, why);
-  }
-  return go(L, rt, d);
+  int results = 0;
+  if (resume_plainly<waiting::wrap>(L, rt, to, lua_gettop(L), results)) [[likely]]
+    return results;
+  return resume_wrapped_in_general(L, rt, to);
 }
 
 }  // namespace luacoro

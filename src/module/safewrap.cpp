@@ -35,8 +35,7 @@ int yield_from_anywhere(lua_State* L) {
     push_thread(L, caller.thread);  // kept alive by this frame, as everybody who is left for
     lua_insert(L, 1);
   }
-  problem why = problem::not_resumed;
-  if (caller.thread != nullptr) why = prepare(rt, d, still_waits(caller));
+  const problem why = prepare(rt, d, by_link(rt, caller));
   if (why != problem::none) [[unlikely]]
     raise_problem(L, rt, why, "yield");
   put_in_box(L, L);
@@ -59,7 +58,7 @@ int call_generator(lua_State* L) {
     return go(L, rt, d);
   }
   const bool is_over = find(rt, generator).where == standing::dead;
-  const problem why = is_over ? problem::to_dead : prepare(rt, d, check_target);
+  const problem why = is_over ? problem::to_dead : prepare(rt, d, by_ticket(rt));
   if (why != problem::none) [[unlikely]]
     raise_refusal(L, rt, why);
   put_in_box(L, generator);

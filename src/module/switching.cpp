@@ -20,19 +20,52 @@ lua_State* check_target_argument(lua_State* L, const runtime& rt) {
   return to;
 }
 
-inline int transfer_as(lua_State* L, waiting how) {
+int transfer_as(lua_State* L, waiting how) {
   runtime& rt = runtime_of_function(L);
   lua_State* to = check_target_argument(L, rt);
   departure d{.from = L, .to = to, .at = {}, .values = lua_gettop(L) - 1, .how = how};
-  if (const problem why = prepare(rt, d, check_target); why != problem::none) [[unlikely]]
+  if (const problem why = prepare(rt, d, by_ticket(rt)); why != problem::none)
     raise_problem(L, rt, why, "transfer");
+  return go(L, rt, d);
+}
+
+int yield_in_general(lua_State* L, runtime& rt) {
+  const carrier& here = *rt.current;
+  // Not run by coro, but by a standard resume or by the host: the ordinary yield, or its error.
+  if (L != here.base || &here == &rt.host) return lua_yield(L, lua_gettop(L));
+
+  const resumer_link resumer = here.resumer;
+  departure d{.from = L,
+              .to = resumer.thread,
+              .at = {},
+              .values = lua_gettop(L),
+              .how = waiting::yield,
+              .returns = true};
+  if (const problem why = prepare(rt, d, by_link(rt, resumer)); why != problem::none) {
+    push_problem(L, rt, why, "yield");
+    return lua_error(L);
+  }
   return go(L, rt, d);
 }
 
 }  // namespace
 
 // transfer(thread or nil, ...) -> ...
-int edges::transfer(lua_State* L) { return transfer_as(L, waiting::transfer); }
+int edges::transfer(lua_State* L) {
+  runtime& rt = runtime_of_function(L);
+  if (lua_State* to = lua_tothread(L, 1); to != nullptr) [[likely]] {
+    const int n = lua_gettop(L) - 1;
+    const leaving way = way_to_leave(rt, L, n);
+    const std::size_t ticket = ticket_of(rt, to);
+    if (way == leaving::unmounted) {
+      if (is_unmounted(ticket)) return depart_unmounted<waiting::transfer>(L, rt, to, ticket, n);
+    } else if (carrier* there = mounted_on(rt, to, ticket);
+               there != nullptr && way != leaving::in_general) [[likely]] {
+      return depart_mounted<waiting::transfer>(L, rt, to, *there, n, way);
+    }
+  }
+  return transfer_as(L, waiting::transfer);
+}
 
 // ptransfer(thread or nil, ...) -> true, ... or false, err, traceback
 int edges::ptransfer(lua_State* L) { return transfer_as(L, waiting::ptransfer); }
@@ -53,9 +86,10 @@ int edges::throw_error(lua_State* L) {
     d.error = false;
     d.shaped = true;
   }
-  const problem why = prepare(rt, d, [how](const departure& checked) {
-    const problem target = check_target(checked);
-    return target == problem::none && checked.at.how != how ? problem::to_busy : target;
+  const problem why = prepare(rt, d, [&rt, how](departure& d) {
+    d.at = find(rt, d.to);
+    const problem target = check_target(d);
+    return target == problem::none && d.at.how != how ? problem::to_busy : target;
   });
   if (why != problem::none) raise_problem(L, rt, why, "throw");
   return go(L, rt, d);
@@ -64,26 +98,19 @@ int edges::throw_error(lua_State* L) {
 // yield(...) -> ...
 int edges::yield(lua_State* L) {
   runtime& rt = runtime_of_function(L);
-  const carrier& here = *rt.current;
-  // Not run by coro, but by a standard resume or by the host: the ordinary yield, or its error.
-  if (L != here.base || &here == &rt.host) [[unlikely]]
-    return lua_yield(L, lua_gettop(L));
-
-  const resumer_link resumer = here.resumer;
-  departure d{.from = L,
-              .to = resumer.thread,
-              .at = {},
-              .values = lua_gettop(L),
-              .how = waiting::yield,
-              .returns = true};
-  problem why = problem::not_resumed;
-  if (resumer.thread != nullptr) [[likely]]
-    why = prepare(rt, d, still_waits(resumer));
-  if (why != problem::none) [[unlikely]] {
-    push_problem(L, rt, why, "yield");
-    return lua_error(L);
+  const resumer_link& resumer = rt.current->resumer;
+  const int n = lua_gettop(L);
+  const leaving way = way_to_leave(rt, L, n);
+  if (way == leaving::unmounted) {
+    const std::size_t ticket = ticket_of_waiting(rt, resumer);
+    if (is_unmounted(ticket))
+      return depart_unmounted<waiting::yield>(L, rt, resumer.thread, ticket, n);
+  } else if (carrier* there = waits_mounted(resumer);
+             there != nullptr && there->how != waiting::close && way != leaving::in_general)
+      [[likely]] {
+    return depart_mounted<waiting::yield>(L, rt, resumer.thread, *there, n, way);
   }
-  return go(L, rt, d);
+  return yield_in_general(L, rt);
 }
 
 }  // namespace luacoro

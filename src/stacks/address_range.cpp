@@ -6,8 +6,14 @@ namespace luacoro {
 
 address_range::address_range(std::size_t size) noexcept : size_(size) {
   void* memory =
-      ::mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory != MAP_FAILED) first_ = static_cast<char*>(memory);
+      ::mmap(nullptr, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return;
+  // Of twice the size, one aligned half is kept.
+  auto* lowest = static_cast<char*>(memory);
+  const std::size_t before = -reinterpret_cast<std::uintptr_t>(memory) % size;
+  first_ = lowest + before;
+  if (before > 0) (void)::munmap(lowest, before);
+  if (before < size) (void)::munmap(first_ + size, size - before);
 }
 
 void address_range::release() noexcept {

@@ -1,5 +1,5 @@
 // Addresses that nobody else has: reserved, never accessible. They serve as names.
-// Floor 1.
+// Floor 1. The first one is a multiple of the size, which is a power of two.
 #pragma once
 
 #include <cstddef>

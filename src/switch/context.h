@@ -30,13 +30,22 @@
 namespace luacoro {
 
 // MAY SWITCH.
-[[gnu::always_inline]] inline void switch_context(context& from, context& to) noexcept {
-  const exception_state held = lay_down_exceptions();
+[[gnu::always_inline]] inline void switch_as_told(context& from, context& to) noexcept {
   from.tools.leave_for(to.tools);
   jump(from, to);
   from.tools.arrive();
-  if (held.any()) [[unlikely]]
-    take_up_exceptions(held);
+}
+
+// With C++ exceptions in flight here.                                                 MAY SWITCH.
+void switch_with_exceptions(context& from, context& to) noexcept;
+
+// MAY SWITCH.
+[[gnu::always_inline]] inline void switch_context(context& from, context& to) noexcept {
+  if (any_exceptions()) [[unlikely]] {
+    switch_with_exceptions(from, to);
+  } else {
+    switch_as_told(from, to);
+  }
 }
 
 }  // namespace luacoro

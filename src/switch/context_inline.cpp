@@ -5,9 +5,11 @@
 namespace luacoro {
 
 // Called by luacoro_first_frame.
-extern "C" [[gnu::visibility("hidden"), gnu::used]] void luacoro_begin_context(context* here) {
+extern "C" [[gnu::visibility("hidden"), gnu::used]] void luacoro_begin_context(context* here,
+                                                                               entry_function entry,
+                                                                               void* argument) {
   here->tools.arrive();
-  here->entry(here->argument);
+  entry(argument);
   __builtin_trap();  // an entry function never returns
 }
 

@@ -16,8 +16,6 @@ using entry_function = void (*)(void* argument);
 
 struct context {
   void* stack_pointer = nullptr;  // valid while nobody runs here
-  entry_function entry = nullptr;
-  void* argument = nullptr;
   [[no_unique_address]] instrumentation tools;
 };
 
@@ -27,12 +25,12 @@ extern "C" [[gnu::visibility("hidden")]] void luacoro_first_frame();
 // The first switch to `context` calls entry(argument) on `stack`.
 inline void prepare_context(context& context, const c_stack& stack, entry_function entry,
                             void* argument) noexcept {
-  context.entry = entry;
-  context.argument = argument;
   context.tools.begin_on(stack);
-  auto** top = static_cast<void**>(stack.start()) - 2;
+  auto** top = static_cast<void**>(stack.start()) - 4;
   top[0] = reinterpret_cast<void*>(&luacoro_first_frame);
   top[1] = nullptr;  // the frame pointer: the outermost frame
+  top[2] = reinterpret_cast<void*>(entry);
+  top[3] = argument;
   context.stack_pointer = top;
 }
 

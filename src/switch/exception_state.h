@@ -5,14 +5,25 @@
 
 namespace luacoro {
 
+// Itanium C++ ABI: Exception Handling, 2.2.2: what __cxa_get_globals gives.
 struct exception_state {
   void* caught = nullptr;  // the stack of exceptions whose handlers are active
   unsigned uncaught = 0;   // thrown and not yet caught
-  [[nodiscard]] bool any() const noexcept { return caught != nullptr || uncaught != 0; }
 };
 
-// Both reach thread-local storage, whose address a compiler may keep: they are never inlined.
-[[nodiscard]] exception_state lay_down_exceptions() noexcept;
-void take_up_exceptions(exception_state held) noexcept;
+// Of this OS thread; null until it is asked for. A context may come back on another OS thread, and
+// compilers may keep the address of thread-local storage, so this is read before a switch only.
+extern constinit thread_local exception_state* exceptions_of_os_thread
+    [[gnu::tls_model("initial-exec")]];
+
+// Reads thread-local storage anew: never inlined.
+[[nodiscard]] exception_state* find_exceptions() noexcept;
+
+[[nodiscard]] inline bool any_exceptions() noexcept {
+  const exception_state* now = exceptions_of_os_thread;
+  if (now == nullptr) [[unlikely]]
+    now = find_exceptions();
+  return now->caught != nullptr || now->uncaught != 0;
+}
 
 }  // namespace luacoro

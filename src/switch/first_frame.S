@@ -10,7 +10,9 @@
 luacoro_first_frame:
         .cfi_startproc
         .cfi_undefined rip
-        movq    %rsi, %rdi
+        movq    %rsi, %rdi              # the context
+        popq    %rsi                    # what prepare_context left: the entry
+        popq    %rdx                    # and its argument
         call    luacoro_begin_context
         ud2
         .cfi_endproc

@@ -6,6 +6,7 @@
 #include "threads/collection.h"
 #include "threads/departure.h"
 #include "threads/failure.h"
+#include "threads/mounting.h"
 #include "threads/raising.h"
 
 namespace luacoro {
@@ -20,36 +21,29 @@ struct heir {
 };
 
 heir find_heir(const runtime& rt, const carrier& self) noexcept {
-  if (lua_State* resumer = self.resumer.thread) {
-    const place at = find(rt, resumer);
-    if (wait_of(resumer, at) == self.resumer.wait) return {resumer, at, link_of(resumer, at), true};
-  }
+  lua_State* resumer = self.resumer.thread;
+  if (const place at = find_resumer(rt, self.resumer); at.where != standing::dead)
+    return {resumer, at, link_of(resumer, at), true};
   const carrier& host = rt.host;
-  return {host.suspended, {standing::mounted, host.how, false, rt.pool.at(0)}, {}, false};
+  return {host.suspended,
+          {.where = standing::mounted, .how = host.how, .on = rt.pool.at(0)},
+          {},
+          false};
 }
 
 // The heir finds what rt.arriving says.
-void continue_with(runtime& rt, const heir& next) noexcept {
-  keep_reachable(rt, next.thread, next.at, next.link.resumer.thread, next.resumed);
+void continue_with(runtime& rt, carrier& self, const heir& next) noexcept {
+  lua_State* base = next.at.on != nullptr ? next.at.on->base : next.thread;
+  keep_reachable(rt, next.thread, base, next.link.resumer.thread, next.resumed);
   if (rt.arriving.what == arrival::kind::error) raise_on_arrival(rt, next.thread, next.at);
-  if (next.at.on != nullptr) {
-    next.at.on->suspended = nullptr;
-    --rt.mounted;
-    rt.next = {nullptr, next.at.on, {}, 0};
-  } else {
-    rt.next = {next.thread, nullptr, next.link.resumer, next.link.depth};
-  }
+  set_next(rt, next.thread, next.at, next.link, self);
+  rt.leave_for = next.at.on;
 }
 
 // The n values on top of the base are what its resumer gets. False if they are too many for it.
 bool pass_results(runtime& rt, lua_State* T, int n, const heir& next) noexcept {
   if (n > sure_room && lua::reserve(next.thread, n + 1) != lua::room::enough) return false;
-  rt.arriving = {arrival::kind::values, n};
-  if (returns_status(next.at.how)) {
-    lua_pushboolean(next.thread, 1);
-    ++rt.arriving.values;
-  }
-  lua_xmove(T, next.thread, n);
+  pass_values(rt, T, next.thread, next.at.how, n);
   return true;
 }
 
@@ -60,10 +54,9 @@ void refuse_yield(runtime& rt, carrier& self, int n) noexcept {
   push_text(rt.scratch, "attempt to yield from a coroutine that was not resumed", rt.keeper);
   raise_when_continued(rt, T);
   rt.arriving = {arrival::kind::values, 0};
-  rt.next = {T, nullptr, self.resumer, self.depth};
 }
 
-// Sets rt.next for a base that came back from lua_resume without an errand of its own.
+// For a base that came back from lua_resume and did not leave for anybody: who goes on?
 void conclude(runtime& rt, carrier& self, int status, int n) noexcept {
   lua_State* T = self.base;
   if (take_back_error(rt, T)) status = LUA_ERRRUN;
@@ -93,7 +86,7 @@ void conclude(runtime& rt, carrier& self, int status, int n) noexcept {
     lua_pop(T, n);
     report_failure(rt, report.with("too many results to resume"));
   }
-  continue_with(rt, next);
+  continue_with(rt, self, next);
 }
 
 }  // namespace
@@ -102,24 +95,17 @@ void run_base_loop(void* carrier_of_the_stack) {
   carrier& self = *static_cast<carrier*>(carrier_of_the_stack);
   runtime& rt = *self.home;
   for (;;) {
-    const errand work = rt.next;
-    rt.next = {};
-    LUACORO_CHECK(work.thread != nullptr,
-                  "an idle C stack was switched to without a thread to run");
-    self.base = work.thread;
-    self.mourned = nullptr;
-    self.resumer = work.resumer;
-    self.depth = work.depth;
-
+    lua_State* T = self.base;
+    LUACORO_CHECK(T != nullptr, "an idle C stack was switched to without a thread to run");
     int n = rt.arriving.values;
-    lua::forget_c_calls(self.base, rt.keeper);
-    const int status = lua::run(self.base, n);
+    lua::forget_c_calls(T, rt.keeper);
+    const int status = lua::run(T, n);
 
-    const bool departed = rt.next.thread != nullptr || rt.next.leave_for != nullptr;
+    const bool departed = self.base != T || rt.leave_for != nullptr;
     if (!departed) conclude(rt, self, status, n);
 
-    if (carrier* there = rt.next.leave_for) {
-      rt.next = {};
+    if (carrier* there = rt.leave_for) {
+      rt.leave_for = nullptr;
       rt.current = there;
       rt.pool.put_idle(self, rt.configured.warm_stacks);
       switch_context(self.left_at, there->left_at);

@@ -17,6 +17,7 @@
 namespace luacoro {
 
 struct runtime;
+struct carrier;
 
 // The function that a suspended thread waits in: what being continued looks like to it.
 enum class waiting : std::uint8_t { transfer, ptransfer, yield, resume, wrap, close };
@@ -37,6 +38,7 @@ constexpr bool closes_failed(waiting how) noexcept { return how >= waiting::wrap
 struct resumer_link {
   lua_State* thread = nullptr;
   std::uint64_t wait = 0;
+  carrier* on = nullptr;  // where it was mounted when it began to wait
 };
 
 // A thread's debug hook, to be put back.
@@ -57,12 +59,15 @@ struct carrier {
   context left_at;
   lua_State* suspended = nullptr;
   lua_State* base = nullptr;
-  resumer_link resumer;             // of the base
-  std::uint64_t wait = 0;           // the number of this wait,
-  waiting how = waiting::transfer;  // and what it waits in, while suspended
-  unsigned depth = 0;               // how many resumers wait for the base, one for the other
-  unsigned index = 0;               // among all carriers; the host is 0
-  lua_State* mourned = nullptr;     // the base, if its collection is to free this stack
+  resumer_link resumer;  // of the base
+  // While suspended: the number of this wait, what it waits in, and whether it could be unmounted.
+  std::uint64_t wait = 0;
+  waiting how = waiting::transfer;
+  bool is_warm = false;
+  unsigned depth = 0;            // how many resumers wait for the base, one for the other
+  lua_State* mourned = nullptr;  // the base, if its collection is to free this stack
+  std::uint64_t was_away = 0;    // switches that the base waited for, unmounted, until it came here
+  unsigned index = 0;            // among all carriers; the host is 0
   runtime* home = nullptr;
   struct {
     bool active = false;

@@ -42,16 +42,6 @@ bool needs_unwinding(const runtime& rt, lua_State* T, const place& at) noexcept 
   return at.on != nullptr && !can_unmount(rt, T, *at.on);
 }
 
-void unmount(runtime& rt, carrier& on) noexcept {
-  carrier& here = *rt.current;
-  on.suspended = nullptr;
-  --rt.mounted;
-  rt.arriving = {arrival::kind::unmount, 0};
-  rt.next = {nullptr, &here, {}, 0};
-  rt.current = &on;
-  switch_context(here.left_at, on.left_at);
-}
-
 void start_unwinding(runtime& rt, const departure& d) noexcept {
   carrier& on = d.there != nullptr ? *d.there : *rt.current;
   on.unwinding = {true, 0, hook_of(d.to)};

@@ -17,9 +17,6 @@ inline constexpr const char* closing_text = "coroutine closed";
 // Must it be unwound?
 [[nodiscard]] bool needs_unwinding(const runtime& rt, lua_State* T, const place& at) noexcept;
 
-// Takes the C stack from a mounted thread that does not need it.
-void unmount(runtime& rt, carrier& on) noexcept;
-
 // The error in `d.to` will come again whenever it is caught. Between reserve and hand_over.
 void start_unwinding(runtime& rt, const departure& d) noexcept;
 

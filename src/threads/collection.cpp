@@ -75,7 +75,7 @@ void bury_collected(runtime& rt, lua_State* L) noexcept {
     if (c.suspended == nullptr || is_there(rt, slot_of(i))) {
       any_left = true;
     } else {
-      --rt.mounted;
+      rt.warm -= c.is_warm;
       rt.pool.abandon(c, rt.configured.warm_stacks);
     }
   }
@@ -85,14 +85,10 @@ void bury_collected(runtime& rt, lua_State* L) noexcept {
 
 void hold(runtime& rt, lua_State* base, lua_State* resumer) noexcept {
   lua_settop(rt.keeper, 0);
+  rt.holds = base != rt.main;
+  if (!rt.holds) return;
   push_thread(rt.keeper, base);
   if (resumer != nullptr) push_thread(rt.keeper, resumer);
-  rt.holds = true;
-}
-
-void hold_nothing(runtime& rt) noexcept {
-  lua_settop(rt.keeper, 0);
-  rt.holds = false;
 }
 
 void mourn(runtime& rt, carrier& c) noexcept {

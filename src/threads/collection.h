@@ -28,9 +28,8 @@
 
 namespace luacoro {
 
-// Holds a base and a resumer (or nothing for nullptr) until the next call.
+// Holds a base, and a resumer if there is one, until the next call; nothing if the base is main.
 void hold(runtime& rt, lua_State* base, lua_State* resumer) noexcept;
-void hold_nothing(runtime& rt) noexcept;
 
 // The carrier's base will be suspended on it: note whose collection frees the stack.
 void mourn(runtime& rt, carrier& c) noexcept;

@@ -4,6 +4,7 @@
 #include "threads/raising.h"
 
 namespace luacoro {
+namespace {
 
 problem make_room(const departure& d) noexcept {
   switch (lua::reserve(d.to, d.values + 1)) {  // a status may come before the values
@@ -14,20 +15,78 @@ problem make_room(const departure& d) noexcept {
   return problem::no_memory;
 }
 
-problem check_finalizer(runtime& rt, departure& d) noexcept {
-  const bool stays_inside = d.resumes || d.returns;
-  if (rt.finalizing != nullptr) {
-    // A thread resumed inside a finalizer; it and those that it resumes come back there.
-    return stays_inside ? problem::none : problem::in_finalizer;
+// `from` may not be unmounted, or waits in a finalizer: may it leave at all?
+problem check_leaving(runtime& rt, departure& d) noexcept {
+  if (rt.finalizing != nullptr || lua::in_finalizer(d.from)) {
+    // A thread resumed inside a finalizer, and those that it resumes, come back there.
+    if (!d.resumes && !(d.returns && rt.finalizing != nullptr)) return problem::in_finalizer;
+    d.enters_finalizer = rt.finalizing == nullptr;
   }
-  if (!lua::in_finalizer(d.from)) return problem::none;
-  if (!d.resumes) return problem::in_finalizer;
-  d.enters_finalizer = true;
-  return problem::none;
+  return d.from == rt.main && rt.current != &rt.host ? problem::main_is_nested : problem::none;
 }
 
-problem check_nested(const runtime& rt, const departure& d) noexcept {
-  return d.from == rt.main ? problem::main_is_nested : problem::none;
+}  // namespace
+
+problem reserve(runtime& rt, departure& d) noexcept {
+  carrier& here = *rt.current;
+  if (d.values > sure_room || d.at.where > standing::unmounted) {
+    if (const problem why = make_room(d); why != problem::none) return why;
+  }
+  const bool may_unmount = can_unmount(rt, d.from, here);
+  // Whoever may be unmounted is in no finalizer: there is a C call between.
+  if (!may_unmount || rt.finalizing != nullptr) {
+    if (const problem why = check_leaving(rt, d); why != problem::none) return why;
+  }
+  d.there = d.at.on;
+  d.unmounts = may_unmount && !stays_warm(rt, here, d.at.on);
+  if (d.unmounts) {
+    if (d.there == nullptr) d.there = &here;
+    return problem::none;
+  }
+  d.is_warm = may_unmount;
+  if (here.mourned != here.base && !rt.watching) return problem::unprepared;
+  if (d.there == nullptr) d.there = rt.pool.take();
+  return d.there != nullptr ? problem::none : problem::unprepared;
+}
+
+void hand_over(runtime& rt, departure& d) noexcept {
+  carrier& here = *rt.current;
+  const std::uint64_t wait = ++rt.switches;
+
+  thread_link link = link_of(d.to, d.at);
+  if (d.resumes) link = {{d.from, wait, d.unmounts ? nullptr : &here}, here.depth + 1};
+  if (d.returns) here.resumer = {};
+
+  const bool rested = d.at.where > standing::unmounted || d.at.how == waiting::yield;
+  keep_reachable(rt, d.to, d.at.on != nullptr ? d.at.on->base : d.to, link.resumer.thread,
+                 d.returns || (d.resumes && rested));
+  pass_values(rt, d.from, d.to, d.shaped ? waiting::transfer : d.at.how, d.values);
+  if (d.error) raise_on_arrival(rt, d.to, d.at);
+
+  if (d.from != here.base) push_thread(d.from, here.base);
+  if (d.unmounts) {
+    push_unmounted_ticket(rt, d.from, d.how, wait, {here.resumer, here.depth});
+  } else {
+    stay_mounted(rt, d.from, d.how, wait, d.is_warm);
+    if (here.mourned != here.base) mourn(rt, here);
+  }
+  if (d.enters_finalizer) rt.finalizing = &here;
+  set_next(rt, d.to, d.at, link, *d.there);
+}
+
+int leave(lua_State* L, runtime& rt, const departure& d) {
+  carrier& here = *rt.current;
+  carrier& there = *d.there;
+  if (d.unmounts) {
+    if (&there != &here) rt.leave_for = &there;
+    return lua::yield_frame(L, arrive_unmounted, rt);
+  }
+  const bool in_hook = lua::leave_hook(L, rt.layout);
+  rt.current = &there;
+  switch_context(here.left_at, there.left_at);
+  if (in_hook) lua::enter_hook_again(L, rt.layout);
+  if (d.enters_finalizer) rt.finalizing = nullptr;
+  return arrive(L, rt);
 }
 
 void raise_on_arrival(runtime& rt, lua_State* to, const place& at) noexcept {
@@ -50,11 +109,11 @@ int arrive_otherwise(lua_State* L, runtime& rt) {
   const carrier& here = *rt.current;
   lua_pop(L, 1);
   push_unmounted_ticket(rt, L, here.how, here.wait, {here.resumer, here.depth});
-  return lua::yield_frame(L, arrive_unmounted);
+  return lua::yield_frame(L, arrive_unmounted, rt);
 }
 
 LUACORO_CONTINUATION(arrive_unmounted) {
-  runtime& rt = runtime_of_function(L);
+  runtime& rt = LUACORO_CONTINUED_FOR(runtime);
   if (rt.current->base != L)
     return luaL_error(L, "coroutine was suspended by coro and must be continued by it");
   return arrive(L, rt);

@@ -22,7 +22,7 @@ thread_link find_link(const runtime& rt, lua_State* T) noexcept {
 }
 
 void link_to_departing(runtime& rt, lua_State* T, lua_State* departing) noexcept {
-  const thread_link link{{departing, rt.switches + 1}, rt.current->depth + 1};
+  const thread_link link{{.thread = departing, .wait = rt.switches + 1}, rt.current->depth + 1};
   const place at = find(rt, T);
   if (at.where == standing::unmounted) {
     const std::uint64_t wait = wait_of(T, at);

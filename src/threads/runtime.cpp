@@ -34,7 +34,7 @@ bool construct(void* memory, lua_State* main) noexcept try {
 }  // namespace
 
 runtime::runtime(lua_State* main_thread)
-    : current(&host), pool(*this, host, run_base_loop), names(ticket_names), main(main_thread) {
+    : current(&host), main(main_thread), names(ticket_names), pool(*this, host, run_base_loop) {
   host.base = main_thread;
   host.mourned = main_thread;  // in no need of it
 }

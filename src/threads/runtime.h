@@ -17,7 +17,7 @@ namespace luacoro {
 struct settings {
   std::size_t stack_size = lua::usual_stack_size;
   std::size_t max_stacks = 65536;
-  // A thread that could be unmounted stays mounted while fewer than this many are.
+  // So many threads stay mounted though they could be unmounted (mounting.h).
   std::size_t warm_stacks = lua::is_luajit ? 64 : 256;
   // Threads that may wait for each other in `resume` and `wrap`, one inside the other.
   // Five times what the standard library of 5.1 to 5.4 allows; LuaJIT's knows no limit but the C
@@ -49,33 +49,28 @@ struct arrival {
   int values = 0;  // on its top; an error is one
 };
 
-// What a base loop does next: run this thread, or leave for that carrier.
-struct errand {
-  lua_State* thread = nullptr;
-  carrier* leave_for = nullptr;
-  resumer_link resumer;  // of the thread
-  unsigned depth = 0;
-};
-
 struct runtime {
   explicit runtime(lua_State* main_thread);
 
+  // Used at every switch.
   carrier* current;
   arrival arriving;
-  carriers pool;
-  address_range names;         // for tickets (ticket.h)
   std::uint64_t switches = 0;  // so far; they number the waits
-  std::size_t mounted = 0;     // suspended carriers, the host's too
+  std::size_t warm = 0;        // threads that are mounted and could be unmounted
+  settings configured;
   lua_State* main;
-  bool holds = false;     // the keeper holds something (collection.h)
-  bool watching = false;  // for the end of the collector's cycle (collection.h)
-  lua::layout layout;     // lua_version.h
+  address_range names;  // for tickets (ticket.h)
+  carriers pool;
+  carrier* finalizing = nullptr;  // waits in `resume` inside a finalizer
+  lua::layout layout;             // lua_version.h
+  bool holds = false;             // the keeper holds something (collection.h)
+  bool watching = false;          // for the end of the collector's cycle (collection.h)
+  carrier* leave_for = nullptr;   // what the base loop that is yielded to does next
+
   bool closed = false;
   bool running_tells_main = true;  // lua_version.h
-  carrier* finalizing = nullptr;   // waits in `resume` inside a finalizer
-  errand next;                     // for the base loop that is switched to or yielded to
-  settings configured;
-  saved_hook raising;  // of the thread that an error is on its way to (raising.h)
+  std::size_t looked_at = 0;       // index of the carrier last looked at (mounting.h)
+  saved_hook raising;              // of the thread that an error is on its way to (raising.h)
 
   // Threads of coro's own, which never run, for what is on their stacks: what collection.h holds;
   // error values being built; arrays with weak values, where no look-up is needed to find them.

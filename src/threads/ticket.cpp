@@ -1,6 +1,7 @@
 #include "threads/ticket.h"
 
 namespace luacoro {
+namespace {
 
 standing find_without_ticket(lua_State* T) noexcept {
   switch (lua_status(T)) {
@@ -14,16 +15,38 @@ standing find_without_ticket(lua_State* T) noexcept {
   }
 }
 
-void push_unmounted_ticket(runtime& rt, lua_State* T, waiting how, std::uint64_t wait,
-                           const thread_link& link) noexcept {
-  const bool linked = link.resumer.thread != nullptr;
-  if (linked) {
-    push_thread(T, link.resumer.thread);
-    lua_pushnumber(T, static_cast<lua_Number>(link.resumer.wait));
-    lua_pushinteger(T, static_cast<lua_Integer>(link.depth));
-  }
-  if (is_normal(how)) lua_pushnumber(T, static_cast<lua_Number>(wait));
-  lua_pushlightuserdata(T, rt.names.name(static_cast<std::size_t>(how) * 2 + (linked ? 1 : 0)));
+}  // namespace
+
+place find(const runtime& rt, lua_State* T) noexcept {
+  const std::size_t ticket = ticket_of(rt, T);
+  if (is_unmounted(ticket)) return unmounted_place(ticket);
+  if (carrier* on = mounted_on(rt, T, ticket))
+    return {.where = standing::mounted, .how = on->how, .on = on};
+  // Or it was collected and brought back by a finalizer, and its C stack is gone.
+  const bool is_mounted_nowhere = ticket - unmounted_tickets < rt.pool.size();
+  return is_mounted_nowhere ? place{} : place{.where = find_without_ticket(T)};
+}
+
+std::size_t ticket_of_waiting(const runtime& rt, const resumer_link& link) noexcept {
+  if (link.thread == nullptr) return ticket_names;
+  const std::size_t ticket = ticket_of(rt, link.thread);
+  if (!is_unmounted(ticket)) return ticket_names;
+  const place at = unmounted_place(ticket);
+  return takes_yields(at) && wait_of(link.thread, at) == link.wait ? ticket : ticket_names;
+}
+
+place find_resumer(const runtime& rt, const resumer_link& link) noexcept {
+  if (carrier* on = waits_mounted(link))
+    return {.where = standing::mounted, .how = on->how, .on = on};
+  if (link.thread == nullptr) return {};
+  const place at = find(rt, link.thread);
+  return wait_of(link.thread, at) == link.wait ? at : place{};
+}
+
+void push_link(lua_State* T, const thread_link& link) noexcept {
+  push_thread(T, link.resumer.thread);
+  lua_pushnumber(T, static_cast<lua_Number>(link.resumer.wait));
+  lua_pushinteger(T, static_cast<lua_Integer>(link.depth));
 }
 
 }  // namespace luacoro

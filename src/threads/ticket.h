@@ -10,7 +10,8 @@
 //                                                if it has one        if is_normal
 //
 // A ticket is a light userdata made of an address that nobody else has. Its number says how an
-// unmounted thread waits, or on which carrier a mounted one is; the carrier must say the same.
+// unmounted thread waits and since when, or on which carrier a mounted one is; the carrier must say
+// the same.
 #pragma once
 
 #include "threads/carrier.h"
@@ -18,9 +19,16 @@
 
 namespace luacoro {
 
-inline constexpr std::size_t unmounted_tickets = std::size_t{2} * waiting_kinds;
-inline constexpr std::size_t ticket_names = std::size_t{1} << 24;
+inline constexpr std::size_t ticket_names = std::size_t{1} << 25;
+// Half of them for unmounted threads: the time, the way to wait, whether there is a resumer.
+inline constexpr std::size_t unmounted_tickets = ticket_names / 2;
+inline constexpr std::size_t ticket_kinds = 16;
+static_assert(2 * waiting_kinds <= ticket_kinds);
 inline constexpr std::size_t most_carriers = ticket_names - unmounted_tickets - 1;
+
+// Time passes by switches. Tickets tell it by ticks, and begin anew after so many.
+inline constexpr std::uint64_t switches_per_tick = 16;
+inline constexpr std::uint64_t ticks = unmounted_tickets / ticket_kinds;
 
 enum class standing : std::uint8_t {
   mounted,    // suspended by coro, with its C stack
@@ -36,26 +44,45 @@ struct place {
   waiting how = waiting::transfer;  // mounted, unmounted
   bool linked = false;              // unmounted: has a resumer
   carrier* on = nullptr;            // mounted: never null
+  std::size_t tick = 0;             // unmounted: since when
 };
 
-// The rest of `find`: a thread without a ticket.
-[[nodiscard]] standing find_without_ticket(lua_State* T) noexcept;
-
 // Where a thread stands. The one that asks finds itself busy.
-[[nodiscard]] inline place find(const runtime& rt, lua_State* T) noexcept {
-  if (lua_gettop(T) > 0) {
-    const std::size_t ticket = rt.names.number(lua_touserdata(T, -1));
-    const std::size_t index = ticket - unmounted_tickets;
-    if (index < rt.pool.size()) [[likely]] {
-      carrier* on = rt.pool.at(index);
-      if (on->suspended == T) [[likely]]
-        return {standing::mounted, on->how, false, on};
-      return {};  // it was collected and brought back by a finalizer, and its C stack is gone
-    }
-    if (ticket < unmounted_tickets)
-      return {standing::unmounted, static_cast<waiting>(ticket / 2), ticket % 2 != 0, nullptr};
-  }
-  return {find_without_ticket(T), waiting::transfer, false, nullptr};
+[[nodiscard]] place find(const runtime& rt, lua_State* T) noexcept;
+
+// The number of the ticket that a thread has, or something beyond all tickets.
+[[nodiscard, gnu::always_inline]] inline std::size_t ticket_of(const runtime& rt,
+                                                               lua_State* T) noexcept {
+  if (lua_gettop(T) == 0) [[unlikely]]
+    return ticket_names;
+  return rt.names.number(lua_touserdata(T, -1));
+}
+
+// The carrier that a thread with this ticket is mounted on, if it is.
+[[nodiscard, gnu::always_inline]] inline carrier* mounted_on(const runtime& rt, lua_State* T,
+                                                             std::size_t ticket) noexcept {
+  const std::size_t index = ticket - unmounted_tickets;
+  if (index >= rt.pool.size()) [[unlikely]]
+    return nullptr;
+  carrier* on = rt.pool.at(index);
+  return on->suspended == T ? on : nullptr;
+}
+
+[[nodiscard]] constexpr bool is_unmounted(std::size_t ticket) noexcept {
+  return ticket < unmounted_tickets;
+}
+
+// The place of an unmounted thread by its ticket.
+[[nodiscard, gnu::always_inline]] inline place unmounted_place(std::size_t ticket) noexcept {
+  return {.where = standing::unmounted,
+          .how = static_cast<waiting>(ticket % ticket_kinds / 2),
+          .linked = ticket % 2 != 0,
+          .tick = ticket / ticket_kinds};
+}
+
+// How many switches ago an unmounted thread began to wait, in whole ticks.
+[[nodiscard]] inline std::uint64_t time_since(const runtime& rt, std::size_t tick) noexcept {
+  return (rt.switches / switches_per_tick - tick) % ticks * switches_per_tick;
 }
 
 // The number of the wait that the thread is in; 0 if it waits for none that it resumed.
@@ -65,9 +92,22 @@ struct place {
   return static_cast<std::uint64_t>(lua_tonumber(T, -2));
 }
 
-// Would it take what the thread that it resumed in this wait yields?
-[[nodiscard]] inline bool takes_yields(lua_State* T, const place& at, std::uint64_t wait) noexcept {
-  return wait_of(T, at) == wait && at.how != waiting::close;
+// The carrier that the resumer is mounted on, if it still waits and is where it was.
+[[nodiscard, gnu::always_inline]] inline carrier* waits_mounted(const resumer_link& link) noexcept {
+  carrier* on = link.on;
+  const bool waits = on != nullptr && on->wait == link.wait && on->suspended == link.thread;
+  return waits ? on : nullptr;
+}
+
+// The ticket of the resumer, if it still waits and is unmounted, for what is yielded to it.
+[[nodiscard]] std::size_t ticket_of_waiting(const runtime& rt, const resumer_link& link) noexcept;
+
+// Where the resumer waits; nowhere (`dead`) if it does not wait any more.
+[[nodiscard]] place find_resumer(const runtime& rt, const resumer_link& link) noexcept;
+
+// Is a resumer there, and would it take what is yielded to it?
+[[nodiscard]] inline bool takes_yields(const place& at) noexcept {
+  return at.where != standing::dead && at.how != waiting::close;
 }
 
 struct thread_link {
@@ -80,17 +120,28 @@ struct thread_link {
   if (at.on != nullptr) return {at.on->resumer, at.on->depth};
   if (!at.linked) return {};
   const int depth = is_normal(at.how) ? -3 : -2;
-  return {{lua_tothread(T, depth - 2), static_cast<std::uint64_t>(lua_tonumber(T, depth - 1))},
-          static_cast<unsigned>(lua_tointeger(T, depth))};
+  return {.resumer = {.thread = lua_tothread(T, depth - 2),
+                      .wait = static_cast<std::uint64_t>(lua_tonumber(T, depth - 1))},
+          .depth = static_cast<unsigned>(lua_tointeger(T, depth))};
 }
 
 inline void push_mounted_ticket(runtime& rt, lua_State* T, const carrier& on) noexcept {
   lua_pushlightuserdata(T, rt.names.name(unmounted_tickets + on.index));
 }
 
+void push_link(lua_State* T, const thread_link& link) noexcept;  // [-0, +3]
+
 // With everything that belongs to it.                                              T: [-0, +1..5]
-void push_unmounted_ticket(runtime& rt, lua_State* T, waiting how, std::uint64_t wait,
-                           const thread_link& link) noexcept;
+[[gnu::always_inline]] inline void push_unmounted_ticket(runtime& rt, lua_State* T, waiting how,
+                                                         std::uint64_t wait,
+                                                         const thread_link& link) noexcept {
+  const bool linked = link.resumer.thread != nullptr;
+  if (linked) push_link(T, link);
+  if (is_normal(how)) lua_pushnumber(T, static_cast<lua_Number>(wait));
+  const std::size_t tick = rt.switches / switches_per_tick % ticks;
+  const std::size_t kind = static_cast<std::size_t>(how) * 2 + (linked ? 1 : 0);
+  lua_pushlightuserdata(T, rt.names.name(tick * ticket_kinds + kind));
+}
 
 // The thread itself, on the stack of another one.                                     to: [-0, +1]
 inline void push_thread(lua_State* to, lua_State* T) noexcept {
