@@ -18,6 +18,7 @@ extern "C" {
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <new>
 
 #ifndef LUA_OK
 #define LUA_OK 0
@@ -164,22 +165,28 @@ inline int call_protected(lua_State* L, lua_CFunction function, void* data,
 // thread in known states. Elsewhere every thread stays mounted.
 
 #if LUACORO_LUAJIT
+using value_layout = std::uint64_t;  // a type in the highest 17 bits, an address below
 struct state_layout {
   std::uint64_t next;
   std::uint8_t marked, type, dummy_ffid, status;
   std::uint64_t global;
   std::uint64_t gclist;
-  std::uint64_t* base;
-  std::uint64_t* top;
-  std::uint64_t *last, *stack;
+  value_layout *base, *top;
+  value_layout *last, *stack;
   std::uint64_t open_upvalues, environment, c_frame;
   std::uint32_t stack_size;
 };
-#elif LUA_VERSION_NUM == 501
+#elif LUA_VERSION_NUM <= 502
+struct value_layout {
+  void* value;
+  int type;
+};
+#if LUA_VERSION_NUM == 501
 struct state_layout {
   void* next;
   unsigned char type, marked, status;
-  void *top, *base, *global;
+  value_layout *top, *base;
+  void* global;
   const char* call;
   void *saved_pc, *stack_last, *stack, *end_call;
   const char* base_call;
@@ -190,26 +197,138 @@ struct call_layout {
   void *base, *function, *top, *saved_pc;
   int results, tail_calls;
 };
-#elif LUA_VERSION_NUM == 502
+#else
+struct call_layout {
+  value_layout *function, *top;
+};
 struct state_layout {
   void* next;
   unsigned char type, marked, status;
-  void *top, *global, *call, *old_pc, *stack_last, *stack;
+  value_layout* top;
+  void* global;
+  call_layout* call;
+  void *old_pc, *stack_last, *stack;
   int stack_size;
   unsigned short non_yieldable, c_calls;
 };
+#endif
 #else
 struct state_layout {};
 #endif
 
-inline const state_layout& layout_of(lua_State* L) noexcept {
-  return *reinterpret_cast<const state_layout*>(L);
+inline state_layout& layout_of(lua_State* L) noexcept {
+  return *reinterpret_cast<state_layout*>(L);
 }
+
+// Set to 0 to try what happens where it cannot be confirmed (CMake: CORO_MIRRORED_LAYOUT).
+#ifndef LUACORO_MIRRORED_LAYOUT
+#define LUACORO_MIRRORED_LAYOUT 1
+#endif
 
 struct layout {
   bool is_known = LUA_VERSION_NUM > 502;
-  std::size_t hook_mask = 0;  // LuaJIT: its offset in the global state
+  std::size_t hook_mask = 0;     // LuaJIT: its offset in the global state
+  std::uint64_t name_value = 0;  // LuaJIT: a name as it stands on a stack, minus its address
 };
+
+// ---- what is asked at every switch ------------------------------------------------------------
+//
+// The functions of the API decode an index and check a type each. That is a third of a switch on
+// 5.1, and on LuaJIT more than the switch. Where the layout is mirrored anyway it is used, in plain
+// departures only.
+
+struct by_api {
+  // In a C function: the userdata that is its first upvalue, the thread that is its second one or
+  // its first argument, the number of values on its stack.
+  static void* userdata_upvalue(lua_State* L) noexcept {
+    return lua_touserdata(L, lua_upvalueindex(1));
+  }
+  static lua_State* thread_upvalue(lua_State* L) noexcept {
+    return lua_tothread(L, lua_upvalueindex(2));
+  }
+  static lua_State* thread_argument(lua_State* L) noexcept { return lua_tothread(L, 1); }
+  static int count(lua_State* L) noexcept { return lua_gettop(L); }
+
+  // A name is a light userdata whose address is nobody else's. Null for whatever else is on top.
+  static void* name_on_top(lua_State* L, const layout&) noexcept {
+    return lua_gettop(L) > 0 ? lua_touserdata(L, -1) : nullptr;
+  }
+  static void push_name(lua_State* L, void* name, const layout&) noexcept {  // [-0, +1]
+    lua_pushlightuserdata(L, name);
+  }
+  // from: [-n, +0], to: [-0, +n]
+  static void move(lua_State* from, lua_State* to, int n) noexcept { lua_xmove(from, to, n); }
+};
+
+#if LUACORO_LUAJIT || LUA_VERSION_NUM <= 502
+struct by_layout {
+#if LUACORO_LUAJIT
+  static constexpr std::size_t upvalues = 48, userdata_head = 48;
+  static constexpr std::uint64_t thread_type = 0x1fff9;
+  static char* address(value_layout value) noexcept {
+    return reinterpret_cast<char*>(value << 17 >> 17);
+  }
+  static bool is_thread(value_layout value) noexcept { return value >> 47 == thread_type; }
+  static value_layout* first(lua_State* L) noexcept { return layout_of(L).base; }
+  static value_layout function(lua_State* L) noexcept { return layout_of(L).base[-2]; }
+  static void* name_of(value_layout value, const layout& known) noexcept {
+    return reinterpret_cast<void*>(value - known.name_value);
+  }
+  static value_layout value_of(void* name, const layout& known) noexcept {
+    return reinterpret_cast<std::uint64_t>(name) + known.name_value;
+  }
+#else
+  static constexpr std::size_t upvalues = LUA_VERSION_NUM == 501 ? 40 : 32, userdata_head = 40;
+  static char* address(value_layout value) noexcept { return static_cast<char*>(value.value); }
+  static bool is_thread(value_layout value) noexcept {
+    return value.type == (LUA_VERSION_NUM == 501 ? LUA_TTHREAD : LUA_TTHREAD | 64);
+  }
+#if LUA_VERSION_NUM == 501
+  static value_layout* first(lua_State* L) noexcept { return layout_of(L).base; }
+#else
+  static value_layout* first(lua_State* L) noexcept { return layout_of(L).call->function + 1; }
+#endif
+  static value_layout function(lua_State* L) noexcept { return first(L)[-1]; }
+  static void* name_of(value_layout value, const layout&) noexcept {
+    return value.type == LUA_TLIGHTUSERDATA ? value.value : nullptr;
+  }
+  static value_layout value_of(void* name, const layout&) noexcept {
+    return {name, LUA_TLIGHTUSERDATA};
+  }
+#endif
+
+  static value_layout upvalue(lua_State* L, int i) noexcept {
+    return reinterpret_cast<value_layout*>(address(function(L)) + upvalues)[i];
+  }
+  static void* userdata_upvalue(lua_State* L) noexcept {
+    return address(upvalue(L, 0)) + userdata_head;
+  }
+  static lua_State* thread_upvalue(lua_State* L) noexcept {
+    return reinterpret_cast<lua_State*>(address(upvalue(L, 1)));
+  }
+  static int count(lua_State* L) noexcept { return static_cast<int>(layout_of(L).top - first(L)); }
+  static lua_State* thread_argument(lua_State* L) noexcept {
+    const value_layout* argument = first(L);
+    if (argument >= layout_of(L).top || !is_thread(*argument)) return nullptr;
+    return reinterpret_cast<lua_State*>(address(*argument));
+  }
+  // Below the lowest value is a function, or what LuaJIT needs to return from it.
+  static void* name_on_top(lua_State* L, const layout& known) noexcept {
+    return name_of(layout_of(L).top[-1], known);
+  }
+  static void push_name(lua_State* L, void* name, const layout& known) noexcept {
+    *layout_of(L).top++ = value_of(name, known);
+  }
+  static void move(lua_State* from, lua_State* to, int n) noexcept {
+    layout_of(from).top -= n;
+    const value_layout* values = layout_of(from).top;
+    for (int i = 0; i < n; ++i) *layout_of(to).top++ = values[i];
+  }
+};
+using quickly = by_layout;
+#else
+using quickly = by_api;
+#endif
 
 #if LUACORO_LUAJIT
 namespace detail {
@@ -253,35 +372,45 @@ inline bool hooks_work([[maybe_unused]] lua_State* L,
 #endif
 }
 
-// Would lua_yield work in the thread?
-inline bool is_yieldable(lua_State* L, [[maybe_unused]] const layout& known) noexcept {
+// Would lua_yield work in the thread? The layout is known.
+inline bool is_yieldable_by_layout(lua_State* L, [[maybe_unused]] const layout& known) noexcept {
 #if LUACORO_LUAJIT
   // While a hook or a finalizer runs, no matter in which thread, lua_yield takes itself for called
   // by the hook.
-  return known.is_known && lua_isyieldable(L) != 0 && hooks_work(L, known);
+  constexpr std::uint64_t resumed = 1;
+  return (layout_of(L).c_frame & resumed) != 0 &&
+         (detail::hook_mask(L, known) & detail::hook_active) == 0;
 #elif LUA_VERSION_NUM == 501
   // A C function at the very base yields but cannot be continued.
   const state_layout& state = layout_of(L);
-  return known.is_known && state.c_calls <= state.base_c_calls &&
+  return state.c_calls <= state.base_c_calls &&
          state.call - state.base_call >= std::ptrdiff_t{2 * sizeof(call_layout)};
 #elif LUA_VERSION_NUM == 502
-  return known.is_known && layout_of(L).non_yieldable == 0;
+  return layout_of(L).non_yieldable == 0;
 #else
   return lua_isyieldable(L) != 0;
 #endif
 }
 
-// Asked in a C function, or of a thread suspended in one: could that function lua_yield here and be
-// continued with values or with an error?
-inline bool can_yield(lua_State* L, const layout& known) noexcept {
+inline bool is_yieldable(lua_State* L, const layout& known) noexcept {
+  return known.is_known && is_yieldable_by_layout(L, known);
+}
+
+// Asked in a C function, or of a thread suspended in one, where the layout is known: could that
+// function lua_yield here and be continued with values or with an error?
+inline bool can_yield_by_layout(lua_State* L, const layout& known) noexcept {
 #if LUACORO_LUAJIT
   // An error is raised in a yielded thread by a hook, at the next instruction: where pcall itself
   // is the caller that would be outside of it.
   constexpr std::uint64_t pcall_frame = 6;
-  return is_yieldable(L, known) && (layout_of(L).base[-1] & pcall_frame) != pcall_frame;
+  return is_yieldable_by_layout(L, known) && (layout_of(L).base[-1] & pcall_frame) != pcall_frame;
 #else
-  return is_yieldable(L, known);
+  return is_yieldable_by_layout(L, known);
 #endif
+}
+
+inline bool can_yield(lua_State* L, const layout& known) noexcept {
+  return known.is_known && can_yield_by_layout(L, known);
 }
 
 // Does the standard `running` say whether it is the main thread?      MAY RAISE (memory). [-0, +0]
@@ -335,17 +464,16 @@ inline void forget_c_calls(lua_State* T, lua_State* fresh) noexcept {
 #endif
 }
 
-// A function that goes on for a C function that yielded; what it was given is had there by
-// LUACORO_CONTINUED_FOR.
+// A function that goes on for a C function that yielded. It has there, as a void*, the `owner` that
+// yield_frame was given, which must be the first upvalue of the function that yielded, too.
 #if LUA_VERSION_NUM >= 503
 using continuation = lua_KFunction;
 #define LUACORO_CONTINUATION(name) int name(lua_State* L, int, lua_KContext context)
-#define LUACORO_CONTINUED_FOR(type) (*reinterpret_cast<type*>(context))
+#define LUACORO_CONTINUED_FOR (reinterpret_cast<void*>(context))
 #else
 using continuation = lua_CFunction;
 #define LUACORO_CONTINUATION(name) int name(lua_State* L)
-#define LUACORO_CONTINUED_FOR(type) \
-  (*static_cast<type*>(lua_touserdata(L, lua_upvalueindex(1))))  // all of coro's functions have it
+#define LUACORO_CONTINUED_FOR (lua_touserdata(L, lua_upvalueindex(1)))
 #endif
 
 // Yields with the whole frame, so that every slot stays where it is. To be returned by a C function
@@ -364,16 +492,56 @@ int yield_frame(lua_State* L, [[maybe_unused]] continuation then, [[maybe_unused
 #if LUACORO_LUAJIT || LUA_VERSION_NUM <= 502
 namespace detail {
 
-// Lua: probe(expected) -> whether can_yield says what is expected here. Upvalue: the layout.
+// What is known without a look at any address.
+inline bool has_shape([[maybe_unused]] lua_State* L) noexcept {
+#if LUACORO_LUAJIT
+  constexpr std::uint8_t thread_type = 6, c_function = 1;
+  const state_layout& state = layout_of(L);
+  if (state.type != thread_type || state.dummy_ffid != c_function || state.status != LUA_OK)
+    return false;
+#endif
+#if LUACORO_LUAJIT || LUA_VERSION_NUM == 501
+  const int n = lua_gettop(L);
+  const bool before = layout_of(L).top - layout_of(L).base == n;
+  lua_pushnil(L);
+  const bool after = layout_of(L).top - layout_of(L).base == n + 1;
+  lua_pop(L, 1);
+  return before && after;
+#else
+  return true;
+#endif
+}
+
+// Do both ways of access give the same?
+inline bool are_equal(lua_State* L, const layout& known) noexcept {
+  void* name = lua_touserdata(L, lua_upvalueindex(3));
+  lua_pushnil(L);
+  const bool is_no_name = by_layout::name_on_top(L, known) != name;
+  lua_pop(L, 1);
+  by_layout::push_name(L, name, known);
+  const bool is_name = by_layout::name_on_top(L, known) == name && lua_touserdata(L, -1) == name;
+  lua_pop(L, 1);
+  return is_no_name && is_name && by_layout::count(L) == by_api::count(L) &&
+         by_layout::userdata_upvalue(L) == by_api::userdata_upvalue(L) &&
+         by_layout::thread_upvalue(L) == by_api::thread_upvalue(L) &&
+         by_layout::thread_argument(L) == by_api::thread_argument(L);
+}
+
+inline bool agrees_with_api([[maybe_unused]] lua_State* L) noexcept {
+#if LUACORO_LUAJIT
+  return (layout_of(L).c_frame & 1) == static_cast<unsigned>(lua_isyieldable(L));
+#else
+  return true;
+#endif
+}
+
+// Lua: probe(thread, expected) -> whether can_yield says what is expected here, and the layout is
+// as it is mirrored. Upvalues: the layout, a thread, a name.
 inline int probe(lua_State* L) {
   const auto& known = *static_cast<const layout*>(lua_touserdata(L, lua_upvalueindex(1)));
-  bool confirmed = can_yield(L, known) == (lua_toboolean(L, 1) != 0);
-#if LUACORO_LUAJIT
-  constexpr std::uint8_t thread_type = 6;
-  const state_layout& state = layout_of(L);
-  confirmed = confirmed && state.type == thread_type && state.status == LUA_OK &&
-              state.top - state.base == lua_gettop(L);
-#endif
+  const bool confirmed = has_shape(L) && are_equal(L, known) &&
+                         can_yield_by_layout(L, known) == (lua_toboolean(L, 2) != 0) &&
+                         agrees_with_api(L);
   lua_pushboolean(L, confirmed);
   return 1;
 }
@@ -395,8 +563,9 @@ inline std::size_t find_hook_mask(lua_State* L) noexcept {
   const int mask = lua_gethookmask(L), count = lua_gethookcount(L);
   bool follows[searched];
   for (bool& f : follows) f = true;
-  for (int tried : {LUA_MASKCALL, LUA_MASKRET, LUA_MASKCALL | LUA_MASKRET, LUA_MASKLINE, 0}) {
-    lua_sethook(L, tried != 0 ? ignore_hook : nullptr, tried, 0);
+  for (int tried :
+       {LUA_MASKCALL, LUA_MASKRET, LUA_MASKCALL | LUA_MASKRET, LUA_MASKLINE, LUA_MASKCOUNT, 0}) {
+    lua_sethook(L, tried != 0 ? ignore_hook : nullptr, tried, 1);
     for (std::size_t i = 0; i < searched; ++i) follows[i] = follows[i] && global[i] == tried;
   }
   lua_sethook(L, hook, mask, count);
@@ -413,42 +582,55 @@ inline std::size_t find_hook_mask(lua_State* L) noexcept {
 }  // namespace detail
 #endif
 
-// Looks for the layout and confirms it on a thread in known states.  MAY RAISE (memory). [-0, +0]
-inline layout find_layout([[maybe_unused]] lua_State* L) {
-  layout known;
+// Looks for the layout and confirms it on a thread in known states. The name is one of those that
+// will be used.                                                        MAY RAISE (memory). [-0, +0]
+inline layout find_layout([[maybe_unused]] lua_State* L, [[maybe_unused]] void* name) {
 #if LUACORO_LUAJIT || LUA_VERSION_NUM <= 502
   static constexpr char chunk[] =
-      "local probe, call_through_c, pcall, over_pcall = ...\n"
-      "local confirmed = probe(true) and call_through_c(probe, false)\n"
+      "local probe, call_through_c, pcall, thread, over_pcall = ...\n"
+      "local confirmed = probe(thread, true) and call_through_c(probe, thread, false)\n"
       "if confirmed and pcall then\n"
-      "  local _, through_pcall = pcall(probe, over_pcall)\n"
+      "  local _, through_pcall = pcall(probe, thread, over_pcall)\n"
       "  confirmed = through_pcall\n"
       "end\n"
-      "return confirmed";
+      "return confirmed and not probe(nil, false)";
+  auto* known = new (lua_newuserdata(L, sizeof(layout))) layout;
   lua_State* T = lua_newthread(L);
-  known.is_known = true;
+  known->is_known = LUACORO_MIRRORED_LAYOUT != 0;
 #if LUACORO_LUAJIT
-  known.hook_mask = detail::find_hook_mask(L);
-  known.is_known = known.hook_mask != 0;
+  known->is_known = known->is_known && detail::has_shape(L);
+  if (known->is_known) {
+    known->hook_mask = detail::find_hook_mask(L);
+    known->is_known = known->hook_mask != 0;
+    lua_pushlightuserdata(L, name);
+    known->name_value = layout_of(L).top[-1] - reinterpret_cast<std::uint64_t>(name);
+    lua_pop(L, 1);
+  }
 #endif
-  if (known.is_known) {
+  if (known->is_known) {
     // Made here and moved: nothing may be raised in a thread that does not run.
     if (luaL_loadbuffer(L, chunk, sizeof chunk - 1, "=coro") != LUA_OK) lua_error(L);
-    lua_pushlightuserdata(L, &known);
-    lua_pushcclosure(L, detail::probe, 1);
+    lua_pushvalue(L, -3);
+    lua_pushvalue(L, -3);
+    lua_pushlightuserdata(L, name);
+    lua_pushcclosure(L, detail::probe, 3);
     lua_pushcfunction(L, detail::call_through_c);
     push_globals(L);
     lua_pushliteral(L, "pcall");
     lua_rawget(L, -2);
     lua_remove(L, -2);
+    lua_pushvalue(L, -5);
     lua_pushboolean(L, LUA_VERSION_NUM >= 502);
-    lua_xmove(L, T, 5);
-    int n = 4;
-    known.is_known = run(T, n) == LUA_OK && lua_toboolean(T, -1);
+    lua_xmove(L, T, 6);
+    int n = 5;
+    known->is_known = run(T, n) == LUA_OK && lua_toboolean(T, -1);
   }
-  lua_pop(L, 1);
+  const layout found = *known;
+  lua_pop(L, 2);
+  return found;
+#else
+  return {};
 #endif
-  return known;
 }
 
 // The main thread, or nullptr where the version hides it and its layout is unknown.
@@ -506,7 +688,7 @@ inline room reserve(lua_State* T, int n) noexcept {
   if (n > LUAI_MAXCSTACK - lua_gettop(T) - free_slots) return room::too_many;
 #if LUACORO_LUAJIT
   // Nothing may be called in a thread that yielded; and an error clears that status for good.
-  std::uint8_t& thread_status = const_cast<state_layout&>(layout_of(T)).status;
+  std::uint8_t& thread_status = layout_of(T).status;
   const std::uint8_t status_before = thread_status;
   thread_status = LUA_OK;
 #endif

@@ -20,7 +20,7 @@ void make_body_for_51(lua_State* L, const runtime& rt) {
   if (lua_tocfunction(L, -1) == rt.standard_yield) {
     lua_pop(L, 1);
     lua_pushvalue(L, lua_upvalueindex(1));
-    lua_pushcclosure(L, edges::yield, 1);
+    lua_pushcclosure(L, edges::yield_in_general, 1);
   } else {
     lua_pushcclosure(L, call_body, 1);
   }
@@ -54,9 +54,10 @@ int edges::wrap(lua_State* L) {
   check_function(L);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
-  push_thread_for(L, runtime_of_function(L));
+  runtime& rt = runtime_of_function(L);
+  push_thread_for(L, rt);
   lua_remove(L, 2);
-  lua_pushcclosure(L, resume_wrapped, 2);
+  lua_pushcclosure(L, rt.layout.is_known ? resume_wrapped : resume_wrapped_in_general, 2);
   return 1;
 }
 

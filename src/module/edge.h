@@ -83,17 +83,22 @@ void check_function(lua_State* L);
 // A new thread for the function on top.                                MAY RAISE (memory). [-0, +1]
 lua_State* push_thread_for(lua_State* L, runtime& rt);
 
-// The functions of the module.
+// The functions of the module. Those with a general twin are for plain departures first; where the
+// layout of this Lua is not known the twin takes their place.
 namespace edges {
 int create(lua_State* L);
 int wrap(lua_State* L);
 int safewrap(lua_State* L);
 int transfer(lua_State* L);
+int transfer_in_general(lua_State* L);
 int ptransfer(lua_State* L);
 int throw_error(lua_State* L);
 int resume(lua_State* L);
+int resume_in_general(lua_State* L);
 int resume_wrapped(lua_State* L);
+int resume_wrapped_in_general(lua_State* L);
 int yield(lua_State* L);
+int yield_in_general(lua_State* L);
 int close(lua_State* L);
 int current(lua_State* L);
 int running(lua_State* L);

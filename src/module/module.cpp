@@ -38,6 +38,11 @@ constexpr luaL_Reg functions[] = {{"create", edges::create},
                                   {"stats", edges::stats},
                                   {"configure", edges::configure},
                                   {nullptr, nullptr}};
+// Instead of those, where the layout of this Lua is not known.
+constexpr luaL_Reg general_functions[] = {{"transfer", edges::transfer_in_general},
+                                          {"resume", edges::resume_in_general},
+                                          {"yield", edges::yield_in_general},
+                                          {nullptr, nullptr}};
 
 // [-0, +1]
 void push_standard_table(lua_State* L) {
@@ -68,6 +73,10 @@ extern "C" [[gnu::visibility("default")]] int luaopen_coro(lua_State* L) {
   lua_createtable(L, 0, 20);  // [runtime, module]
   lua_pushvalue(L, runtime_index);
   lua::set_functions(L, functions, 1);
+  if (!rt.layout.is_known) {
+    lua_pushvalue(L, runtime_index);
+    lua::set_functions(L, general_functions, 1);
+  }
   push_thread(L, rt.main);
   lua_setfield(L, -2, "main");
 

@@ -34,7 +34,7 @@ void raise_refusal(lua_State* L, const runtime& rt, problem why) {
 
 namespace {
 
-int resume_in_general(lua_State* L, runtime& rt, lua_State* to) {
+int resume_thread(lua_State* L, runtime& rt, lua_State* to) {
   departure d{.from = L, .to = to, .at = {}, .values = lua_gettop(L) - 1, .how = waiting::resume};
   if (const problem why = prepare_resume(rt, d); why != problem::none) {
     if (why == problem::no_memory) raise_problem(L, rt, why, "resume");
@@ -45,7 +45,7 @@ int resume_in_general(lua_State* L, runtime& rt, lua_State* to) {
   return go(L, rt, d);
 }
 
-int resume_wrapped_in_general(lua_State* L, runtime& rt, lua_State* to) {
+int resume_wrapped_thread(lua_State* L, runtime& rt, lua_State* to) {
   departure d{.from = L, .to = to, .at = {}, .values = lua_gettop(L), .how = waiting::wrap};
   if (const problem why = prepare_resume(rt, d); why != problem::none) raise_refusal(L, rt, why);
   return go(L, rt, d);
@@ -57,7 +57,7 @@ template <waiting how>
                                                   int& results) {
   const leaving way = way_to_leave(rt, L, n);
   if (rt.current->depth >= rt.configured.max_depth) return false;
-  const std::size_t ticket = ticket_of(rt, to);
+  const std::size_t ticket = ticket_of<lua::quickly>(rt, to);
   if (way == leaving::unmounted) {
     if (!is_unmounted(ticket) || unmounted_place(ticket).how != waiting::yield) return false;
     results = depart_unmounted<how>(L, rt, to, ticket, n);
@@ -72,23 +72,32 @@ template <waiting how>
 }  // namespace
 
 // resume(thread, ...) -> true, ... or false, err, traceback
+int edges::resume_in_general(lua_State* L) {
+  return resume_thread(L, runtime_of_function(L), check_thread(L));
+}
+
 int edges::resume(lua_State* L) {
-  runtime& rt = runtime_of_function(L);
-  lua_State* to = check_thread(L);
+  runtime& rt = runtime_of_plain_function(L);
+  lua_State* to = lua::quickly::thread_argument(L);
   int results = 0;
-  if (resume_plainly<waiting::resume>(L, rt, to, lua_gettop(L) - 1, results)) [[likely]]
+  if (to != nullptr &&
+      resume_plainly<waiting::resume>(L, rt, to, lua::quickly::count(L) - 1, results)) [[likely]]
     return results;
-  return resume_in_general(L, rt, to);
+  return resume_thread(L, rt, check_thread(L));
 }
 
 // What `wrap` returns. Upvalues: the runtime, the thread.
+int edges::resume_wrapped_in_general(lua_State* L) {
+  return resume_wrapped_thread(L, runtime_of_function(L), lua_tothread(L, lua_upvalueindex(2)));
+}
+
 int edges::resume_wrapped(lua_State* L) {
-  runtime& rt = runtime_of_function(L);
-  lua_State* to = lua_tothread(L, lua_upvalueindex(2));
+  runtime& rt = runtime_of_plain_function(L);
+  lua_State* to = lua::quickly::thread_upvalue(L);
   int results = 0;
-  if (resume_plainly<waiting::wrap>(L, rt, to, lua_gettop(L), results)) [[likely]]
+  if (resume_plainly<waiting::wrap>(L, rt, to, lua::quickly::count(L), results)) [[likely]]
     return results;
-  return resume_wrapped_in_general(L, rt, to);
+  return resume_wrapped_thread(L, rt, to);
 }
 
 }  // namespace luacoro

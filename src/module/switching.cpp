@@ -29,7 +29,7 @@ int transfer_as(lua_State* L, waiting how) {
   return go(L, rt, d);
 }
 
-int yield_in_general(lua_State* L, runtime& rt) {
+int yield_from(lua_State* L, runtime& rt) {
   const carrier& here = *rt.current;
   // Not run by coro, but by a standard resume or by the host: the ordinary yield, or its error.
   if (L != here.base || &here == &rt.host) return lua_yield(L, lua_gettop(L));
@@ -51,12 +51,14 @@ int yield_in_general(lua_State* L, runtime& rt) {
 }  // namespace
 
 // transfer(thread or nil, ...) -> ...
+int edges::transfer_in_general(lua_State* L) { return transfer_as(L, waiting::transfer); }
+
 int edges::transfer(lua_State* L) {
-  runtime& rt = runtime_of_function(L);
-  if (lua_State* to = lua_tothread(L, 1); to != nullptr) [[likely]] {
-    const int n = lua_gettop(L) - 1;
+  runtime& rt = runtime_of_plain_function(L);
+  if (lua_State* to = lua::quickly::thread_argument(L); to != nullptr) [[likely]] {
+    const int n = lua::quickly::count(L) - 1;
     const leaving way = way_to_leave(rt, L, n);
-    const std::size_t ticket = ticket_of(rt, to);
+    const std::size_t ticket = ticket_of<lua::quickly>(rt, to);
     if (way == leaving::unmounted) {
       if (is_unmounted(ticket)) return depart_unmounted<waiting::transfer>(L, rt, to, ticket, n);
     } else if (carrier* there = mounted_on(rt, to, ticket);
@@ -96,10 +98,12 @@ int edges::throw_error(lua_State* L) {
 }
 
 // yield(...) -> ...
+int edges::yield_in_general(lua_State* L) { return yield_from(L, runtime_of_function(L)); }
+
 int edges::yield(lua_State* L) {
-  runtime& rt = runtime_of_function(L);
+  runtime& rt = runtime_of_plain_function(L);
   const resumer_link& resumer = rt.current->resumer;
-  const int n = lua_gettop(L);
+  const int n = lua::quickly::count(L);
   const leaving way = way_to_leave(rt, L, n);
   if (way == leaving::unmounted) {
     const std::size_t ticket = ticket_of_waiting(rt, resumer);
@@ -110,7 +114,7 @@ int edges::yield(lua_State* L) {
       [[likely]] {
     return depart_mounted<waiting::yield>(L, rt, resumer.thread, *there, n, way);
   }
-  return yield_in_general(L, rt);
+  return yield_from(L, rt);
 }
 
 }  // namespace luacoro

@@ -35,7 +35,7 @@ heir find_heir(const runtime& rt, const carrier& self) noexcept {
 void continue_with(runtime& rt, carrier& self, const heir& next) noexcept {
   lua_State* base = next.at.on != nullptr ? next.at.on->base : next.thread;
   keep_reachable(rt, next.thread, base, next.link.resumer.thread, next.resumed);
-  if (rt.arriving.what == arrival::kind::error) raise_on_arrival(rt, next.thread, next.at);
+  if (rt.arriving == arrival::with_error) raise_on_arrival(rt, next.thread, next.at);
   set_next(rt, next.thread, next.at, next.link, self);
   rt.leave_for = next.at.on;
 }
@@ -53,7 +53,7 @@ void refuse_yield(runtime& rt, carrier& self, int n) noexcept {
   lua_pop(T, n);
   push_text(rt.scratch, "attempt to yield from a coroutine that was not resumed", rt.keeper);
   raise_when_continued(rt, T);
-  rt.arriving = {arrival::kind::values, 0};
+  rt.arriving = with_values(0);
 }
 
 // For a base that came back from lua_resume and did not leave for anybody: who goes on?
@@ -97,7 +97,7 @@ void run_base_loop(void* carrier_of_the_stack) {
   for (;;) {
     lua_State* T = self.base;
     LUACORO_CHECK(T != nullptr, "an idle C stack was switched to without a thread to run");
-    int n = rt.arriving.values;
+    int n = values_on_top(rt.arriving);
     lua::forget_c_calls(T, rt.keeper);
     const int status = lua::run(T, n);
 

@@ -91,20 +91,20 @@ int leave(lua_State* L, runtime& rt, const departure& d) {
 
 void raise_on_arrival(runtime& rt, lua_State* to, const place& at) noexcept {
   if (at.on != nullptr || (at.where == standing::unmounted && lua::has_continuations)) {
-    rt.arriving = {arrival::kind::error, 1};
+    rt.arriving = arrival::with_error;
   } else if (at.where == standing::fresh) {
     lua_rawgeti(to, LUA_REGISTRYINDEX, rt.raiser_ref);
     lua_insert(to, -2);
-    rt.arriving = {arrival::kind::values, 1};
+    rt.arriving = with_values(1);
   } else {
     lua_xmove(to, rt.scratch, 1);
     raise_when_continued(rt, to);
-    rt.arriving = {arrival::kind::values, 0};
+    rt.arriving = with_values(0);
   }
 }
 
 int arrive_otherwise(lua_State* L, runtime& rt) {
-  if (rt.arriving.what == arrival::kind::error) lua::raise(L);
+  if (rt.arriving == arrival::with_error) lua::raise(L);
   // Asked to unmount (evict): the ticket of a mounted thread makes room for the other kind.
   const carrier& here = *rt.current;
   lua_pop(L, 1);
@@ -113,7 +113,7 @@ int arrive_otherwise(lua_State* L, runtime& rt) {
 }
 
 LUACORO_CONTINUATION(arrive_unmounted) {
-  runtime& rt = LUACORO_CONTINUED_FOR(runtime);
+  runtime& rt = *static_cast<runtime*>(LUACORO_CONTINUED_FOR);
   if (rt.current->base != L)
     return luaL_error(L, "coroutine was suspended by coro and must be continued by it");
   return arrive(L, rt);

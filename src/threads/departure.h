@@ -55,23 +55,23 @@ void raise_on_arrival(runtime& rt, lua_State* to, const place& at) noexcept;
 }
 
 // The n values on top of `from` are what `to` gets, which waits in `how`.
+template <typename Access = lua::by_api>
 [[gnu::always_inline]] inline void pass_values(runtime& rt, lua_State* from, lua_State* to,
                                                waiting how, int n) noexcept {
-  rt.arriving = {arrival::kind::values, n};
-  if (returns_status(how)) {
-    lua_pushboolean(to, 1);
-    ++rt.arriving.values;
-  }
-  if (n > 0) lua_xmove(from, to, n);
+  const bool with_status = returns_status(how);
+  rt.arriving = with_values(n + (with_status ? 1 : 0));
+  if (with_status) lua_pushboolean(to, 1);
+  if (n > 0) Access::move(from, to, n);
 }
 
 // `from` will wait on this carrier: its anchors and its ticket go on its Lua stack.
+template <typename Access = lua::by_api>
 [[gnu::always_inline]] inline void stay_mounted(runtime& rt, lua_State* from, waiting how,
                                                 std::uint64_t wait, bool is_warm) noexcept {
   carrier& here = *rt.current;
   if (here.resumer.thread != nullptr && here.resumer.thread != rt.main)
     push_thread(from, here.resumer.thread);
-  push_mounted_ticket(rt, from, here);
+  push_mounted_ticket<Access>(rt, from, here);
   here.suspended = from;
   here.wait = wait;
   here.how = how;
@@ -109,9 +109,10 @@ void hand_over(runtime& rt, departure& d) noexcept;
 int arrive_otherwise(lua_State* L, runtime& rt);
 
 [[gnu::always_inline]] inline int arrive(lua_State* L, runtime& rt) {
-  if (rt.arriving.what != arrival::kind::values) [[unlikely]]
+  const int n = static_cast<int>(rt.arriving);
+  if (n < 0) [[unlikely]]
     return arrive_otherwise(L, rt);
-  return rt.arriving.values;
+  return n;
 }
 
 // Where an unmounted thread goes on, on versions with continuations.

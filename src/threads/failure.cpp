@@ -61,7 +61,7 @@ void push_text(lua_State* to, const char* text, lua_State* worker) noexcept {
 
 void report_failure(runtime& rt, const failure& f) noexcept {
   const bool as_status = returns_status(f.how);
-  rt.arriving = as_status ? arrival{arrival::kind::values, 3} : arrival{arrival::kind::error, 1};
+  rt.arriving = as_status ? with_values(3) : arrival::with_error;
   failure request = f;
   if (lua::call_protected(rt.scratch, build_report, &request) != LUA_OK) {
     if (as_status) lua_pushboolean(f.recipient, 0);
@@ -82,7 +82,7 @@ void report_close(runtime& rt, lua_State* T, int status, lua_State* closer) noex
   lua_pushboolean(closer, !failed);
   if (failed) lua_xmove(T, closer, 1);
   lua_settop(T, 0);
-  rt.arriving = {arrival::kind::values, failed ? 2 : 1};
+  rt.arriving = with_values(failed ? 2 : 1);
 }
 
 }  // namespace luacoro

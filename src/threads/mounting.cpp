@@ -6,7 +6,7 @@ void unmount(runtime& rt, carrier& on) noexcept {
   carrier& here = *rt.current;
   on.suspended = nullptr;
   rt.warm -= on.is_warm;
-  rt.arriving = {arrival::kind::unmount, 0};
+  rt.arriving = arrival::to_unmount;
   rt.leave_for = &here;
   rt.current = &on;
   switch_context(here.left_at, on.left_at);

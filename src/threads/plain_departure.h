@@ -11,6 +11,11 @@
 
 namespace luacoro {
 
+// In a C function of coro's that is registered only where the layout is known.
+[[nodiscard, gnu::always_inline]] inline runtime& runtime_of_plain_function(lua_State* L) noexcept {
+  return *static_cast<runtime*>(lua::quickly::userdata_upvalue(L));
+}
+
 enum class leaving : std::uint8_t { in_general, pinned, warm, unmounted };
 
 // How may the current thread L leave with n values, without reserving anything?
@@ -20,7 +25,7 @@ enum class leaving : std::uint8_t { in_general, pinned, warm, unmounted };
   if (here.base != L || n > sure_room || rt.finalizing != nullptr) return leaving::in_general;
   const std::size_t most_warm = rt.configured.warm_stacks;
   leaving way = leaving::pinned;
-  if (lua::can_yield(L, rt.layout)) {
+  if (lua::can_yield_by_layout(L, rt.layout)) {
     if (rt.warm >= most_warm)
       return here.was_away < most_warm ? leaving::in_general : leaving::unmounted;
     way = leaving::warm;
@@ -44,8 +49,8 @@ template <waiting how>
     there.depth = here.depth + 1;
   }
   keep_reachable(rt, to, there.base, there.resumer.thread, how != waiting::transfer);
-  pass_values(rt, L, to, there.how, n);
-  stay_mounted(rt, L, how, wait, way == leaving::warm);
+  pass_values<lua::quickly>(rt, L, to, there.how, n);
+  stay_mounted<lua::quickly>(rt, L, how, wait, way == leaving::warm);
   wake(rt, there);
   rt.current = &there;
   switch_context(here.left_at, there.left_at);
@@ -63,8 +68,8 @@ template <waiting how>
   if constexpr (is_normal(how)) link = {{L, wait}, here.depth + 1};
   if constexpr (how == waiting::yield) here.resumer = {};
   keep_reachable(rt, to, to, link.resumer.thread, how != waiting::transfer);
-  pass_values(rt, L, to, at.how, n);
-  push_unmounted_ticket(rt, L, how, wait, {here.resumer, here.depth});
+  pass_values<lua::quickly>(rt, L, to, at.how, n);
+  push_unmounted_ticket<lua::quickly>(rt, L, how, wait, {here.resumer, here.depth});
   set_next(rt, to, at, link, here);
   return lua::yield_frame(L, arrive_unmounted, rt);
 }

@@ -78,7 +78,7 @@ runtime& open_runtime(lua_State* L) {
       "return function(...) return f(yield, ...) end";
   if (luaL_loadbuffer(L, body, sizeof body - 1, "=coro") != LUA_OK) lua_error(L);
   rt.body_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  rt.layout = lua::find_layout(L);
+  rt.layout = lua::find_layout(L, rt.names.name(0));
   rt.running_tells_main = lua::running_tells_main(L);
   // On LuaJIT the first light userdata with new high bits allocates; none may later on.
   push_mounted_ticket(rt, L, rt.host);

@@ -42,19 +42,22 @@ enum class problem : std::uint8_t {
   closed  // the Lua state is being closed
 };
 
-// What a thread finds when it goes on.
-struct arrival {
-  enum class kind : std::uint8_t { values, error, unmount };
-  kind what = kind::values;
-  int values = 0;  // on its top; an error is one
+// What a thread finds when it goes on: the number of values on its top, or what is none.
+enum class arrival : int {
+  with_error = -1,  // on its top, to be raised
+  to_unmount = -2
 };
+[[nodiscard]] constexpr arrival with_values(int n) noexcept { return arrival{n}; }
+[[nodiscard]] constexpr int values_on_top(arrival what) noexcept {
+  return what == arrival::with_error ? 1 : static_cast<int>(what);
+}
 
 struct runtime {
   explicit runtime(lua_State* main_thread);
 
   // Used at every switch.
   carrier* current;
-  arrival arriving;
+  arrival arriving = with_values(0);
   std::uint64_t switches = 0;  // so far; they number the waits
   std::size_t warm = 0;        // threads that are mounted and could be unmounted
   settings configured;

@@ -51,11 +51,10 @@ struct place {
 [[nodiscard]] place find(const runtime& rt, lua_State* T) noexcept;
 
 // The number of the ticket that a thread has, or something beyond all tickets.
+template <typename Access = lua::by_api>
 [[nodiscard, gnu::always_inline]] inline std::size_t ticket_of(const runtime& rt,
                                                                lua_State* T) noexcept {
-  if (lua_gettop(T) == 0) [[unlikely]]
-    return ticket_names;
-  return rt.names.number(lua_touserdata(T, -1));
+  return rt.names.number(Access::name_on_top(T, rt.layout));
 }
 
 // The carrier that a thread with this ticket is mounted on, if it is.
@@ -125,13 +124,15 @@ struct thread_link {
           .depth = static_cast<unsigned>(lua_tointeger(T, depth))};
 }
 
+template <typename Access = lua::by_api>
 inline void push_mounted_ticket(runtime& rt, lua_State* T, const carrier& on) noexcept {
-  lua_pushlightuserdata(T, rt.names.name(unmounted_tickets + on.index));
+  Access::push_name(T, rt.names.name(unmounted_tickets + on.index), rt.layout);
 }
 
 void push_link(lua_State* T, const thread_link& link) noexcept;  // [-0, +3]
 
 // With everything that belongs to it.                                              T: [-0, +1..5]
+template <typename Access = lua::by_api>
 [[gnu::always_inline]] inline void push_unmounted_ticket(runtime& rt, lua_State* T, waiting how,
                                                          std::uint64_t wait,
                                                          const thread_link& link) noexcept {
@@ -140,7 +141,7 @@ void push_link(lua_State* T, const thread_link& link) noexcept;  // [-0, +3]
   if (is_normal(how)) lua_pushnumber(T, static_cast<lua_Number>(wait));
   const std::size_t tick = rt.switches / switches_per_tick % ticks;
   const std::size_t kind = static_cast<std::size_t>(how) * 2 + (linked ? 1 : 0);
-  lua_pushlightuserdata(T, rt.names.name(tick * ticket_kinds + kind));
+  Access::push_name(T, rt.names.name(tick * ticket_kinds + kind), rt.layout);
 }
 
 // The thread itself, on the stack of another one.                                     to: [-0, +1]

@@ -53,6 +53,23 @@ end
 -- The results of a call as a table with its count in `n`.
 function fixture.pack(...) return { n = select("#", ...), ... } end
 
+-- Runs a program in another process of the same Lua; what it prints.
+function fixture.run(program, options)
+  local first = -1
+  while arg[first - 1] do first = first - 1 end
+  local name = os.tmpname()
+  local file = assert(io.open(name, "w"))
+  file:write(("package.cpath = %q\n"):format(package.cpath), program)
+  file:write "\nio.write 'end of program\\n'\n"
+  file:close()
+  local command = ("%s %s %s 2>&1; echo exit status $?"):format(arg[first], options or "", name)
+  local pipe = assert(io.popen(command))
+  local output = pipe:read "*a"
+  pipe:close()
+  os.remove(name)
+  return output
+end
+
 fixture.unpack = unpack or table.unpack -- luacheck: ignore
 
 return fixture

@@ -1,20 +1,4 @@
--- Runs a program in another process of the same Lua; what it prints.
-local first = -1
-while arg[first - 1] do first = first - 1 end
-local interpreter = arg[first]
-
-local function run(program)
-  local name = os.tmpname()
-  local file = assert(io.open(name, "w"))
-  file:write(("package.cpath = %q\n"):format(package.cpath), program)
-  file:write "\nio.write 'end of program\\n'\n"
-  file:close()
-  local pipe = assert(io.popen(interpreter .. " " .. name .. " 2>&1; echo exit status $?"))
-  local output = pipe:read "*a"
-  pipe:close()
-  os.remove(name)
-  return output
-end
+local fixture = require "fixture"
 
 local prelude = [[
   local coro = require "coro"
@@ -50,15 +34,15 @@ local clean = "^end of program\nexit status 0\n$"
 
 describe("closing the Lua state", function()
   it("works with many suspended threads", function()
-    assert.matches(clean, run(prelude .. "kept = suspend_many(200)"))
+    assert.matches(clean, fixture.run(prelude .. "kept = suspend_many(200)"))
   end)
 
   it("works right after require, and before anything was started", function()
-    assert.matches(clean, run "require 'coro'")
+    assert.matches(clean, fixture.run "require 'coro'")
   end)
 
   it("works by os.exit inside a coroutine inside a sort", function()
-    local output = run(prelude .. [[
+    local output = fixture.run(prelude .. [[
       kept = suspend_many(50)
       coro.transfer(coro.create(function()
         in_sort(function() os.exit(7, true) end)
@@ -68,7 +52,7 @@ describe("closing the Lua state", function()
   end)
 
   it("works by os.exit inside generators inside a coroutine", function()
-    local output = run(prelude .. [[
+    local output = fixture.run(prelude .. [[
       kept = suspend_many(50)
       coro.wrap(function()
         coro.wrap(function() os.exit(0, true) end)()
@@ -78,7 +62,7 @@ describe("closing the Lua state", function()
   end)
 
   it("works with finalizers that use coro, made before and after it was required", function()
-    local output = run([[
+    local output = fixture.run([[
       local use
       local function finalizer(f)
         if newproxy then
@@ -111,7 +95,7 @@ describe("closing the Lua state", function()
   end)
 
   it("works with finalizers that use coro when a coroutine ends the program", function()
-    local output = run(prelude .. [[
+    local output = fixture.run(prelude .. [[
       kept = suspend_many(5)
       late = finalizer(function()
         pcall(coro.transfer, kept[1][1])
@@ -124,7 +108,7 @@ describe("closing the Lua state", function()
   end)
 
   it("works after an error in main that a coroutine caused", function()
-    local output = run(prelude .. [[
+    local output = fixture.run(prelude .. [[
       kept = suspend_many(5)
       coro.transfer(coro.create(function() error("for main") end))
     ]])
@@ -135,7 +119,7 @@ end)
 
 describe("a program that requires coro in a coroutine first", function()
   it("finds main all the same", function()
-    local output = run [[
+    local output = fixture.run [[
       local results
       local inside = coroutine.create(function()
         local coro = require "coro"
