@@ -39,7 +39,7 @@ lua_State* push_thread_for(lua_State* L, runtime& rt) {
 
 void check_function(lua_State* L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_settop(L, 1);
+  if (lua_gettop(L) > 1) lua_settop(L, 1);
 }
 
 // create(f) -> thread

@@ -51,22 +51,21 @@ int resume_wrapped_thread(lua_State* L, runtime& rt, lua_State* to) {
   return go(L, rt, d);
 }
 
-// The plain departures, to a thread that yielded. False if it takes the general way.
+// The plain departures. False if it takes the general way.
 template <waiting how>
 [[gnu::always_inline]] inline bool resume_plainly(lua_State* L, runtime& rt, lua_State* to, int n,
                                                   int& results) {
+  if (rt.current->depth >= rt.configured.max_depth) [[unlikely]]
+    return false;
   const leaving way = way_to_leave(rt, L, n);
-  if (rt.current->depth >= rt.configured.max_depth) return false;
   const std::size_t ticket = ticket_of<lua::quickly>(rt, to);
-  if (way == leaving::unmounted) {
-    if (!is_unmounted(ticket) || unmounted_place(ticket).how != waiting::yield) return false;
-    results = depart_unmounted<how>(L, rt, to, ticket, n);
+  carrier* there = mounted_on(rt, to, ticket);
+  const bool stays = way != leaving::unmounted && way != leaving::in_general;
+  if (there != nullptr && there->how == waiting::yield && stays) [[likely]] {
+    results = depart_mounted<how>(L, rt, to, *there, n, way);
     return true;
   }
-  carrier* there = mounted_on(rt, to, ticket);
-  if (there == nullptr || there->how != waiting::yield || way == leaving::in_general) return false;
-  results = depart_mounted<how>(L, rt, to, *there, n, way);
-  return true;
+  return depart_otherwise<how>(L, rt, to, find(rt, to, ticket), n, way, results);
 }
 
 }  // namespace

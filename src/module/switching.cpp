@@ -55,17 +55,22 @@ int edges::transfer_in_general(lua_State* L) { return transfer_as(L, waiting::tr
 
 int edges::transfer(lua_State* L) {
   runtime& rt = runtime_of_plain_function(L);
-  if (lua_State* to = lua::quickly::thread_argument(L); to != nullptr) [[likely]] {
-    const int n = lua::quickly::count(L) - 1;
-    const leaving way = way_to_leave(rt, L, n);
-    const std::size_t ticket = ticket_of<lua::quickly>(rt, to);
-    if (way == leaving::unmounted) {
-      if (is_unmounted(ticket)) return depart_unmounted<waiting::transfer>(L, rt, to, ticket, n);
-    } else if (carrier* there = mounted_on(rt, to, ticket);
-               there != nullptr && way != leaving::in_general) [[likely]] {
-      return depart_mounted<waiting::transfer>(L, rt, to, *there, n, way);
-    }
+  lua_State* to = lua::quickly::thread_argument(L);
+  if (to == nullptr && lua_isnil(L, 1)) to = thread_of_host(rt, L);
+  if (to == nullptr) return transfer_as(L, waiting::transfer);
+  const int n = lua::quickly::count(L) - 1;
+  const leaving way = way_to_leave(rt, L, n);
+  const std::size_t ticket = ticket_of<lua::quickly>(rt, to);
+  if (way == leaving::unmounted) {
+    if (is_unmounted(ticket))
+      return depart_unmounted<waiting::transfer>(L, rt, to, unmounted_place(ticket), n);
+  } else if (carrier* there = mounted_on(rt, to, ticket);
+             there != nullptr && way != leaving::in_general) [[likely]] {
+    return depart_mounted<waiting::transfer>(L, rt, to, *there, n, way);
   }
+  int results = 0;
+  if (depart_otherwise<waiting::transfer>(L, rt, to, find(rt, to, ticket), n, way, results))
+    return results;
   return transfer_as(L, waiting::transfer);
 }
 
@@ -105,15 +110,13 @@ int edges::yield(lua_State* L) {
   const resumer_link& resumer = rt.current->resumer;
   const int n = lua::quickly::count(L);
   const leaving way = way_to_leave(rt, L, n);
-  if (way == leaving::unmounted) {
-    const std::size_t ticket = ticket_of_waiting(rt, resumer);
-    if (is_unmounted(ticket))
-      return depart_unmounted<waiting::yield>(L, rt, resumer.thread, ticket, n);
-  } else if (carrier* there = waits_mounted(resumer);
-             there != nullptr && there->how != waiting::close && way != leaving::in_general)
-      [[likely]] {
+  carrier* there = waits_mounted(resumer);
+  const bool stays = way != leaving::unmounted && way != leaving::in_general;
+  if (there != nullptr && there->how != waiting::close && stays) [[likely]]
     return depart_mounted<waiting::yield>(L, rt, resumer.thread, *there, n, way);
-  }
+  int results = 0;
+  const place at = find_resumer(rt, resumer);
+  if (depart_otherwise<waiting::yield>(L, rt, resumer.thread, at, n, way, results)) return results;
   return yield_from(L, rt);
 }
 

@@ -56,6 +56,22 @@ void refuse_yield(runtime& rt, carrier& self, int n) noexcept {
   rt.arriving = with_values(0);
 }
 
+// The most frequent end: the base returned, and its resumer waits mounted. False if it is another.
+bool conclude_plainly(runtime& rt, carrier& self, int status, int n) noexcept {
+  lua_State* T = self.base;
+  carrier* there = waits_mounted(self.resumer);
+  const bool is_plain = status == LUA_OK && there != nullptr && there->how != waiting::close &&
+                        n <= sure_room && rt.raising.thread != T && !self.unwinding.active;
+  if (!is_plain) return false;
+  lua_State* resumer = self.resumer.thread;
+  ++rt.switches;
+  keep_reachable(rt, resumer, there->base, there->resumer.thread, true);
+  pass_values(rt, T, resumer, there->how, n);
+  wake(rt, *there);
+  rt.leave_for = there;
+  return true;
+}
+
 // For a base that came back from lua_resume and did not leave for anybody: who goes on?
 void conclude(runtime& rt, carrier& self, int status, int n) noexcept {
   lua_State* T = self.base;
@@ -102,7 +118,7 @@ void run_base_loop(void* carrier_of_the_stack) {
     const int status = lua::run(T, n);
 
     const bool departed = self.base != T || rt.leave_for != nullptr;
-    if (!departed) conclude(rt, self, status, n);
+    if (!departed && !conclude_plainly(rt, self, status, n)) conclude(rt, self, status, n);
 
     if (carrier* there = rt.leave_for) {
       rt.leave_for = nullptr;

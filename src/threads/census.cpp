@@ -5,28 +5,27 @@
 namespace luacoro {
 namespace {
 
-// Is there a living thread at `index`?               arrays: [-0, +1] the thread or what is there
-bool push_living(const runtime& rt, std::size_t index) noexcept {
+// arrays: [-0, +1] the thread at `index`, or nil
+lua_State* push_counted(const runtime& rt, std::size_t index) noexcept {
   lua_rawgeti(rt.arrays, runtime::census_array, static_cast<int>(index));
-  lua_State* T = lua_tothread(rt.arrays, -1);
-  return T != nullptr && find(rt, T).where != standing::dead;
+  return lua_tothread(rt.arrays, -1);
 }
 
 void pop_into(const runtime& rt, std::size_t index) noexcept {
   lua_rawseti(rt.arrays, runtime::census_array, static_cast<int>(index));
 }
 
-// Moves the living to the front; what is left behind them is written over.
-void crowd_living(runtime& rt) noexcept {
-  std::size_t living = 0;
+// Moves those that are not collected to the front; what is left behind them is written over.
+[[gnu::noinline]] void close_gaps(runtime& rt) noexcept {
+  std::size_t used = 0;
   for (std::size_t i = 1; i <= rt.census_used; ++i) {
-    if (push_living(rt, i)) {
-      pop_into(rt, ++living);
+    if (push_counted(rt, i) != nullptr) {
+      pop_into(rt, ++used);
     } else {
       lua_pop(rt.arrays, 1);
     }
   }
-  rt.census_used = living;
+  rt.census_used = used;
 }
 
 // MAY RAISE (memory).                                                                      [-0, +0]
@@ -52,7 +51,7 @@ void prepare_census(runtime& rt, lua_State* L) {
 
 void count_thread(runtime& rt, lua_State* L, lua_State* T) {
   if (rt.census_used == rt.census_capacity) [[unlikely]] {
-    crowd_living(rt);
+    close_gaps(rt);
     if (rt.census_used > rt.census_capacity / 2) widen(rt, L);
   }
   push_thread(rt.arrays, T);
@@ -62,7 +61,8 @@ void count_thread(runtime& rt, lua_State* L, lua_State* T) {
 std::size_t living_threads(const runtime& rt) noexcept {
   std::size_t living = 0;
   for (std::size_t i = 1; i <= rt.census_used; ++i) {
-    living += push_living(rt, i) ? 1 : 0;
+    lua_State* T = push_counted(rt, i);
+    if (T != nullptr && find(rt, T).where != standing::dead) ++living;
     lua_pop(rt.arrays, 1);
   }
   return living;

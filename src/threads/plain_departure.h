@@ -1,7 +1,9 @@
-// The departures that are made most, with nothing out of the ordinary. Floor 3.
+// The departures that are made most, with nothing out of the ordinary.
+// Floor 3.
 //
-//   both stay mounted    the switch, and little else
-//   both are unmounted   a yield, and a lua_resume by the same base loop
+//   mounted to mounted     the switch, and little else
+//   mounted to idle        the switch to a base loop, which runs the target
+//   unmounted to any       a yield to the base loop, which runs the target or switches to it
 //
 // These are the departure of departure.h, composed of the same parts, with everything left out that
 // cannot happen here. What is not plain takes the general way; nothing has changed then.
@@ -22,22 +24,30 @@ enum class leaving : std::uint8_t { in_general, pinned, warm, unmounted };
 [[nodiscard, gnu::always_inline]] inline leaving way_to_leave(const runtime& rt, lua_State* L,
                                                               int n) noexcept {
   const carrier& here = *rt.current;
-  if (here.base != L || n > sure_room || rt.finalizing != nullptr) return leaving::in_general;
-  const std::size_t most_warm = rt.configured.warm_stacks;
-  leaving way = leaving::pinned;
-  if (lua::can_yield_by_layout(L, rt.layout)) {
-    if (rt.warm >= most_warm)
-      return here.was_away < most_warm ? leaving::in_general : leaving::unmounted;
-    way = leaving::warm;
-  } else if (lua::in_finalizer(L) || !lua::hooks_work(L, rt.layout)) {
+  if (n > sure_room || rt.finalizing != nullptr) [[unlikely]]
     return leaving::in_general;
+  const bool is_mourned_base = here.mourned == L;
+  if (lua::can_yield_by_layout(L, rt.layout)) {
+    const std::size_t most_warm = rt.configured.warm_stacks;
+    if (rt.warm < most_warm) [[likely]]
+      return is_mourned_base ? leaving::warm : leaving::in_general;
+    return here.base == L && here.was_away >= most_warm ? leaving::unmounted : leaving::in_general;
   }
-  return here.mourned == L ? way : leaving::in_general;
+  const bool is_pinned = is_mourned_base && !lua::in_finalizer_or_hook(L, rt.layout);
+  return is_pinned ? leaving::pinned : leaving::in_general;
 }
 
-// From one mounted thread to another. `how` says what becomes of the resumer link of `to`: it is
-// set by `resume` and `wrap`, and that of L is used up by `yield`.             MAY SWITCH, MAY
-// RAISE.
+// What becomes of the resumer link of `to`: set by `resume` and `wrap`, else what it was.
+template <waiting how>
+[[nodiscard, gnu::always_inline]] inline thread_link next_link(lua_State* L, const carrier& here,
+                                                               carrier* mounted_on,
+                                                               std::uint64_t wait, lua_State* to,
+                                                               const place& at) noexcept {
+  if constexpr (is_normal(how)) return {{L, wait, mounted_on}, here.depth + 1};
+  return link_of(to, at);
+}
+
+// From one mounted thread to another.                                  MAY SWITCH, MAY RAISE.
 template <waiting how>
 [[gnu::always_inline]] inline int depart_mounted(lua_State* L, runtime& rt, lua_State* to,
                                                  carrier& there, int n, leaving way) {
@@ -57,21 +67,57 @@ template <waiting how>
   return arrive(L, rt);
 }
 
-// From one unmounted thread to another, whose ticket this is. To be returned.
+// From a thread that stays mounted to one that is not, on an idle carrier.  MAY SWITCH, MAY RAISE.
 template <waiting how>
-[[gnu::always_inline]] inline int depart_unmounted(lua_State* L, runtime& rt, lua_State* to,
-                                                   std::size_t ticket, int n) {
+[[gnu::always_inline]] inline int depart_for_idle(lua_State* L, runtime& rt, lua_State* to,
+                                                  const place& at, carrier& there, int n,
+                                                  leaving way) {
   carrier& here = *rt.current;
   const std::uint64_t wait = ++rt.switches;
-  const place at = unmounted_place(ticket);
-  thread_link link = link_of(to, at);
-  if constexpr (is_normal(how)) link = {{L, wait}, here.depth + 1};
+  const thread_link link = next_link<how>(L, here, &here, wait, to, at);
   if constexpr (how == waiting::yield) here.resumer = {};
   keep_reachable(rt, to, to, link.resumer.thread, how != waiting::transfer);
   pass_values<lua::quickly>(rt, L, to, at.how, n);
+  stay_mounted<lua::quickly>(rt, L, how, wait, way == leaving::warm);
+  set_next(rt, to, at, link, there);
+  rt.current = &there;
+  switch_context(here.left_at, there.left_at);
+  return arrive(L, rt);
+}
+
+// From a thread that is unmounted. To be returned.
+template <waiting how>
+[[gnu::always_inline]] inline int depart_unmounted(lua_State* L, runtime& rt, lua_State* to,
+                                                   const place& at, int n) {
+  carrier& here = *rt.current;
+  const std::uint64_t wait = ++rt.switches;
+  const thread_link link = next_link<how>(L, here, nullptr, wait, to, at);
+  if constexpr (how == waiting::yield) here.resumer = {};
+  lua_State* base = at.on != nullptr ? at.on->base : to;
+  keep_reachable(rt, to, base, link.resumer.thread, how != waiting::transfer);
+  pass_values<lua::quickly>(rt, L, to, at.how, n);
   push_unmounted_ticket<lua::quickly>(rt, L, how, wait, {here.resumer, here.depth});
   set_next(rt, to, at, link, here);
+  rt.leave_for = at.on;
   return lua::yield_frame(L, arrive_unmounted, rt);
+}
+
+// The less frequent of them. False, with nothing changed, if the departure is not plain. Otherwise
+// `results` is what is to be returned.                                 MAY SWITCH, MAY RAISE.
+template <waiting how>
+[[gnu::noinline]] bool depart_otherwise(lua_State* L, runtime& rt, lua_State* to, const place& at,
+                                        int n, leaving way, int& results) {
+  const bool is_target =
+      is_normal(how) ? at.where == standing::fresh || at.how == waiting::yield : takes_yields(at);
+  if (way == leaving::in_general || at.where > standing::fresh || !is_target) return false;
+  if (way == leaving::unmounted) {
+    results = depart_unmounted<how>(L, rt, to, at, n);
+    return true;
+  }
+  carrier* idle = at.on == nullptr ? rt.pool.take() : nullptr;
+  if (idle == nullptr) return false;
+  results = depart_for_idle<how>(L, rt, to, at, *idle, n, way);
+  return true;
 }
 
 }  // namespace luacoro

@@ -18,7 +18,7 @@ struct settings {
   std::size_t stack_size = lua::usual_stack_size;
   std::size_t max_stacks = 65536;
   // So many threads stay mounted though they could be unmounted (mounting.h).
-  std::size_t warm_stacks = lua::is_luajit ? 64 : 256;
+  std::size_t warm_stacks = lua::usual_warm_stacks;
   // Threads that may wait for each other in `resume` and `wrap`, one inside the other.
   // Five times what the standard library of 5.1 to 5.4 allows; LuaJIT's knows no limit but the C
   // stack of its host. At the worst a level takes 17 KB.

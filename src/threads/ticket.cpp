@@ -17,22 +17,15 @@ standing find_without_ticket(lua_State* T) noexcept {
 
 }  // namespace
 
-place find(const runtime& rt, lua_State* T) noexcept {
-  const std::size_t ticket = ticket_of(rt, T);
+place find(const runtime& rt, lua_State* T) noexcept { return find(rt, T, ticket_of(rt, T)); }
+
+place find(const runtime& rt, lua_State* T, std::size_t ticket) noexcept {
   if (is_unmounted(ticket)) return unmounted_place(ticket);
   if (carrier* on = mounted_on(rt, T, ticket))
     return {.where = standing::mounted, .how = on->how, .on = on};
   // Or it was collected and brought back by a finalizer, and its C stack is gone.
   const bool is_mounted_nowhere = ticket - unmounted_tickets < rt.pool.size();
   return is_mounted_nowhere ? place{} : place{.where = find_without_ticket(T)};
-}
-
-std::size_t ticket_of_waiting(const runtime& rt, const resumer_link& link) noexcept {
-  if (link.thread == nullptr) return ticket_names;
-  const std::size_t ticket = ticket_of(rt, link.thread);
-  if (!is_unmounted(ticket)) return ticket_names;
-  const place at = unmounted_place(ticket);
-  return takes_yields(at) && wait_of(link.thread, at) == link.wait ? ticket : ticket_names;
 }
 
 place find_resumer(const runtime& rt, const resumer_link& link) noexcept {

@@ -49,6 +49,7 @@ struct place {
 
 // Where a thread stands. The one that asks finds itself busy.
 [[nodiscard]] place find(const runtime& rt, lua_State* T) noexcept;
+[[nodiscard]] place find(const runtime& rt, lua_State* T, std::size_t ticket) noexcept;
 
 // The number of the ticket that a thread has, or something beyond all tickets.
 template <typename Access = lua::by_api>
@@ -97,9 +98,6 @@ template <typename Access = lua::by_api>
   const bool waits = on != nullptr && on->wait == link.wait && on->suspended == link.thread;
   return waits ? on : nullptr;
 }
-
-// The ticket of the resumer, if it still waits and is unmounted, for what is yielded to it.
-[[nodiscard]] std::size_t ticket_of_waiting(const runtime& rt, const resumer_link& link) noexcept;
 
 // Where the resumer waits; nowhere (`dead`) if it does not wait any more.
 [[nodiscard]] place find_resumer(const runtime& rt, const resumer_link& link) noexcept;
