@@ -23,7 +23,7 @@ inline constexpr std::size_t ticket_names = std::size_t{1} << 25;
 // Half of them for unmounted threads: the time, the way to wait, whether there is a resumer.
 inline constexpr std::size_t unmounted_tickets = ticket_names / 2;
 inline constexpr std::size_t ticket_kinds = 16;
-static_assert(2 * waiting_kinds <= ticket_kinds);
+static_assert(std::size_t{waiting_kinds} * 2 <= ticket_kinds);
 inline constexpr std::size_t most_carriers = ticket_names - unmounted_tickets - 1;
 
 // Time passes by switches. Tickets tell it by ticks, and begin anew after so many.
