@@ -676,17 +676,24 @@ inline constexpr int free_slots = LUA_MINSTACK;
 
 #if LUA_VERSION_NUM < 502
 namespace detail {
+struct stack_request {
+  int slots;
+  room answer = room::no_memory;
+};
 inline int check_stack(lua_State* L) {
-  auto* n = static_cast<int*>(lua_touserdata(L, 1));
+  auto& request = *static_cast<stack_request*>(lua_touserdata(L, 1));
   lua_settop(L, 0);
   // This frame has free slots of its own, above the slots that are asked for.
-  if (!lua_checkstack(L, *n)) *n = -1;
-  return 0;
+  request.answer = lua_checkstack(L, request.slots) ? room::enough : room::too_many;
+  // To return would have 5.1 collect garbage, and the collector takes away what is not in use.
+  lua_pushnil(L);
+  return lua_error(L);
 }
 }  // namespace detail
 #endif
 
-// Makes room for n more values on the stack of a thread that is not running, raising nothing.
+// Makes room for n more values on the stack of a thread that is not running, raising nothing. The
+// room is there until Lua collects garbage.
 inline room reserve(lua_State* T, int n) noexcept {
 #if LUA_VERSION_NUM >= 502
   if (lua_checkstack(T, n)) return room::enough;
@@ -702,12 +709,12 @@ inline room reserve(lua_State* T, int n) noexcept {
   const std::uint8_t status_before = thread_status;
   thread_status = LUA_OK;
 #endif
-  const int status = call_protected(T, &detail::check_stack, &n);
+  detail::stack_request request{n};
+  (void)call_protected(T, &detail::check_stack, &request);
 #if LUACORO_LUAJIT
   thread_status = status_before;
 #endif
-  if (status != LUA_OK) return room::no_memory;
-  return n < 0 ? room::too_many : room::enough;
+  return request.answer;
 #endif
 }
 

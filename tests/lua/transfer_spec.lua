@@ -112,6 +112,21 @@ describe("transfer", function()
     end)
   end
 
+  it("passes many values while the collector is at its most eager", function()
+    local pause, multiplier = collectgarbage("setpause", 0), collectgarbage("setstepmul", 100000)
+    local values = {}
+    for i = 1, 5000 do values[i] = i end
+    local thread = coro.create(function(...)
+      local n = select("#", ...)
+      while true do n = select("#", coro.transfer(nil, n)) end
+    end)
+    for n = 100, 5000, 100 do
+      assert.are.equal(n, coro.transfer(thread, unpack(values, 1, n)))
+    end
+    collectgarbage("setpause", pause)
+    collectgarbage("setstepmul", multiplier)
+  end)
+
   it("keeps the identity of what it passes", function()
     local t, f = {}, function() end
     local thread = coro.create(function(...) coro.transfer(nil, ...) end)
