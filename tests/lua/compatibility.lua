@@ -6,6 +6,7 @@
 --   compatibility.check(describe, it, before_each, after_each)    runs them all
 local assert = require "luassert"
 local fixture = require "fixture"
+local mode = require "mode"
 local coro, standard, pack, unpack = fixture.coro, fixture.standard, fixture.pack, fixture.unpack
 
 local compatibility = {}
@@ -118,16 +119,19 @@ local contexts = {
 function compatibility.check(describe, it, before_each, after_each)
   describe("as in the standard library,", function()
     fixture.leaves_nothing(before_each, after_each)
+    before_each(mode.relax) -- the standard library is not what is tested
 
     for _, case in ipairs(programs) do
       it(case.name, function()
         local expected = logged(standard, case.run)
         assert.is_true(#expected > 0)
+        mode.stress()
         assert.are.same(expected, logged(coro, case.run))
       end)
 
       it(case.name .. ", in a resumed thread", function()
         local expected = in_thread(standard, case.run)
+        mode.stress()
         assert.are.same(expected, in_thread(coro, case.run))
       end)
 
@@ -135,6 +139,7 @@ function compatibility.check(describe, it, before_each, after_each)
         if not case.only_plain then
           it(case.name .. ", " .. context, function()
             local expected = in_thread(standard, case.run)
+            mode.stress()
             assert.are.same(expected, run_there(case.run))
           end)
         end

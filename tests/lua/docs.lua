@@ -2,9 +2,10 @@
 -- with what stands behind `-->` in it.
 --   lua docs.lua MODULE_FOLDER FILE...
 local modules = table.remove(arg, 1)
-package.cpath = modules .. "/?.so;" .. package.cpath
+package.path = (arg[0]:match "^(.*/)" or "./") .. "?.lua;" .. package.path
+package.cpath = modules .. "/?.so;" .. modules .. "/tests/?.so;" .. package.cpath
 local coro = require "coro"
-coro.configure { warm_stacks = tonumber(os.getenv "CORO_WARM_STACKS") }
+require "mode"
 local standard, load_text = coroutine, loadstring or load -- luacheck: ignore
 
 local function examples_of(path)

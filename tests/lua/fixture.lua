@@ -5,8 +5,8 @@
 --   describe("...", function()
 --     fixture.leaves_nothing(before_each, after_each)
 --
--- The suite runs once with the settings as they are and once with CORO_WARM_STACKS=0, where every
--- thread that can be unmounted is: results are the same.
+-- The suite runs in several modes (mode.lua); results are the same.
+local mode = require "mode"
 local coro = require "coro"
 
 local fixture = { coro = coro, lua = jit and "luajit" or _VERSION }
@@ -14,8 +14,7 @@ local fixture = { coro = coro, lua = jit and "luajit" or _VERSION }
 -- The standard library, whatever is installed over it.
 fixture.standard = package.loaded.coroutine
 
-local warm_stacks = tonumber(os.getenv "CORO_WARM_STACKS")
-if warm_stacks then coro.configure { warm_stacks = warm_stacks } end
+mode.relax() -- but in the tests themselves
 
 -- LuaJIT's collector takes what an earlier call left in the slots of a later one for alive.
 local function wipe_stack(depth)
@@ -38,8 +37,10 @@ function fixture.leaves_nothing(before_each, after_each)
   before_each(function()
     fixture.collect()
     before = coro.stats()
+    mode.stress()
   end)
   after_each(function()
+    mode.relax()
     fixture.collect()
     local after = coro.stats()
     for _, counter in ipairs(counters) do
@@ -59,7 +60,8 @@ function fixture.run(program, options)
   while arg[first - 1] do first = first - 1 end
   local name = os.tmpname()
   local file = assert(io.open(name, "w"))
-  file:write(("package.cpath = %q\n"):format(package.cpath), program)
+  file:write(("package.path = %q package.cpath = %q\n"):format(package.path, package.cpath))
+  file:write(program)
   file:write "\nio.write 'end of program\\n'\n"
   file:close()
   local command = ("%s %s %s 2>&1; echo exit status $?"):format(arg[first], options or "", name)

@@ -644,9 +644,9 @@ describe("a resumer that only its link reaches", function()
     end
     fixture.collect()
     assert.are.equal("thread", type(reached[1]))
-    assert.are.equal("thread", type(reached[2]))
+    local second = reached[2]
     assert.are.equal("inner over", coro.transfer(inner, "inner over"))
-    assert.are.same({ n = 2, true, 1 }, pack(coro.transfer(reached[2], coro.yield, 1)))
+    assert.are.same({ n = 2, true, 1 }, pack(coro.transfer(second, coro.yield, 1)))
   end)
 
   it("is collected after somebody else took the link over", function()
@@ -672,12 +672,11 @@ describe("a resumer that only its link reaches", function()
     fixture.collect()
     for i = 1, 5 do assert.are.equal("normal", coro.status(reached[i])) end
     -- Each that gets it hands on what the one before finished with.
-    local function hand_on(i)
-      local thread = reached[i]
-      return thread and pack(coro.transfer(thread, finish, i))
-    end
+    local chain = { unpack(reached, 1, 5) }
     assert.are.same({ n = 2, true, 6 }, pack(coro.transfer(last, finish, 6)))
-    for i = 5, 2, -1 do assert.are.same({ n = 2, true, i }, hand_on(i)) end
+    for i = 5, 2, -1 do
+      assert.are.same({ n = 2, true, i }, pack(coro.transfer(chain[i], finish, i)))
+    end
   end)
 
   it("is collected together with the resumed thread when nothing reaches either", function()

@@ -3,6 +3,6 @@
 local modules = table.remove(arg, 1)
 local here = arg[0]:match "^(.*/)" or "./"
 package.path = here .. "?.lua;" .. package.path
-package.cpath = modules .. "/?.so;" .. package.cpath
+package.cpath = modules .. "/?.so;" .. modules .. "/tests/?.so;" .. package.cpath
 table.insert(arg, 1, "--output=plainTerminal")
 require "busted.runner" { standalone = false }
