@@ -4,7 +4,7 @@
 
 namespace luacoro {
 
-address_range::address_range(std::size_t size) noexcept : size_(size) {
+address_range::address_range(std::size_t size) noexcept {
   void* memory =
       ::mmap(nullptr, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return;
@@ -12,13 +12,14 @@ address_range::address_range(std::size_t size) noexcept : size_(size) {
   auto* lowest = static_cast<char*>(memory);
   const std::size_t before = -reinterpret_cast<std::uintptr_t>(memory) % size;
   first_ = lowest + before;
+  size_ = size;
   if (before > 0) (void)::munmap(lowest, before);
   if (before < size) (void)::munmap(first_ + size, size - before);
 }
 
 void address_range::release() noexcept {
-  if (first_ != nullptr) (void)::munmap(first_, size_);
-  first_ = nullptr;
+  if (size_ > 0) (void)::munmap(first_, size_);
+  size_ = 0;
 }
 
 }  // namespace luacoro

@@ -15,7 +15,7 @@ class address_range {
   address_range& operator=(const address_range&) = delete;
 
   explicit operator bool() const noexcept { return first_ != nullptr; }
-  // The names mean nothing from here on.
+  // The names stay what they are, but somebody else may get the addresses from here on.
   void release() noexcept;
 
   [[nodiscard]] void* name(std::size_t number) const noexcept { return first_ + number; }

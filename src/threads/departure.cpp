@@ -25,6 +25,11 @@ problem check_leaving(runtime& rt, departure& d) noexcept {
   return d.from == rt.main && rt.current != &rt.host ? problem::main_is_nested : problem::none;
 }
 
+void leave_finalizer(runtime& rt) noexcept {
+  rt.finalizing = nullptr;
+  if (rt.closed) give_back(rt);
+}
+
 }  // namespace
 
 problem reserve(runtime& rt, departure& d) noexcept {
@@ -85,7 +90,7 @@ int leave(lua_State* L, runtime& rt, const departure& d) {
   rt.current = &there;
   switch_context(here.left_at, there.left_at);
   if (in_hook) lua::enter_hook_again(L, rt.layout);
-  if (d.enters_finalizer) rt.finalizing = nullptr;
+  if (d.enters_finalizer) leave_finalizer(rt);
   return arrive(L, rt);
 }
 

@@ -17,11 +17,13 @@ int raise_argument(lua_State* L) { return lua_error(L); }
 
 // __gc of the runtime: the universe is being closed. The memory itself lives on, for finalizers
 // that still call into it; and the C stack that this runs on is not given back.
+//
+// Where that is because a finalizer has collected garbage in a thread of its own, the finalizer
+// goes on later, and gives back what there is then. 5.1, where finalizers are not seen, leaks it.
 int close_runtime(lua_State* L) {
   auto& rt = *static_cast<runtime*>(lua_touserdata(L, 1));
   rt.closed = true;
-  rt.pool.close(rt.current);
-  rt.names.release();
+  if (L == rt.main) give_back(rt);
   return 0;
 }
 
@@ -32,6 +34,11 @@ bool construct(void* memory, lua_State* main) noexcept try {
 }
 
 }  // namespace
+
+void give_back(runtime& rt) noexcept {
+  rt.pool.close(rt.current);
+  rt.names.release();
+}
 
 runtime::runtime(lua_State* main_thread)
     : current(&host), main(main_thread), names(ticket_names), pool(*this, host, run_base_loop) {

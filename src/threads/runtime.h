@@ -97,6 +97,9 @@ struct runtime {
 // MAY RAISE (memory), with nothing left behind.                              [-0, +1 userdata]
 runtime& open_runtime(lua_State* L);
 
+// The resources of a runtime that is closed, all but the C stack that this runs on.
+void give_back(runtime& rt) noexcept;
+
 // In a C function of coro's that can suspend: its first upvalue is the runtime.
 [[nodiscard]] inline runtime& runtime_of_function(lua_State* L) noexcept {
   return *static_cast<runtime*>(lua_touserdata(L, lua_upvalueindex(1)));

@@ -23,8 +23,8 @@ place find(const runtime& rt, lua_State* T, std::size_t ticket) noexcept {
   if (is_unmounted(ticket)) return unmounted_place(ticket);
   if (carrier* on = mounted_on(rt, T, ticket))
     return {.where = standing::mounted, .how = on->how, .on = on};
-  // Or it was collected and brought back by a finalizer, and its C stack is gone.
-  const bool is_mounted_nowhere = ticket - unmounted_tickets < rt.pool.size();
+  // Or its C stack is gone: it was collected and brought back by a finalizer, or coro is closed.
+  const bool is_mounted_nowhere = ticket < ticket_names;
   return is_mounted_nowhere ? place{} : place{.where = find_without_ticket(T)};
 }
 
