@@ -56,10 +56,15 @@ inline constexpr std::size_t needed_stack_size = std::size_t{1} << 20;
 #else
 inline constexpr std::size_t needed_stack_size = std::size_t{2} << 20;
 #endif
-// Twice what the hungriest of other libraries takes, LPeg with 10.5 KB a level.
-inline constexpr std::size_t usual_stack_size = needed_stack_size > (std::size_t{4} << 20)
-                                                    ? needed_stack_size
-                                                    : std::size_t{4} << 20;
+// More than the hungriest of other libraries takes, LPeg with 10.5 KB a level; and on 5.1 twice
+// what a host usually has, since string.match of 5.1 knows no limit at all.
+#if LUACORO_LUAJIT
+inline constexpr std::size_t usual_stack_size = needed_stack_size;
+#elif LUA_VERSION_NUM == 501
+inline constexpr std::size_t usual_stack_size = std::size_t{16} << 20;
+#else
+inline constexpr std::size_t usual_stack_size = std::size_t{4} << 20;
+#endif
 
 // Up to so many threads it is faster to keep them mounted than to let them yield, on the machine
 // that this was measured on. The yields of 5.1, and of LuaJIT more so, cost less.
@@ -169,12 +174,18 @@ inline int call_protected(lua_State* L, lua_CFunction function, void* data,
   return status;
 }
 
-// ---- layouts of versions that do not tell ----------------------------------------------------
+// ---- layouts ----------------------------------------------------------------------------------
 //
-// 5.1 and 5.2 have no lua_isyieldable; LuaJIT has no way to ask who called the current function,
-// nor whether it runs a hook. The versions are closed and their layouts with them: the heads of
-// their structures are mirrored here and used only where `find_layout` has confirmed them on a
-// thread in known states. Elsewhere every thread stays mounted.
+// The heads of Lua's own structures, as far as they are used here. Two things need them:
+//
+//  - what the API does not tell. 5.1 and 5.2 have no lua_isyieldable; LuaJIT has no way to ask who
+//    called the current function, nor whether it runs a hook.
+//  - what is asked at every switch. The functions of the API decode an index and check a type each,
+//    which is a third of a switch, and on LuaJIT more than the rest of it.
+//
+// They are used only where `find_layout` has confirmed them on a thread in known states, when coro
+// is loaded. Elsewhere it is the API that is used, and on 5.1, 5.2 and LuaJIT every thread stays
+// mounted.
 
 #if LUACORO_LUAJIT
 using value_layout = std::uint64_t;  // a type in the highest 17 bits, an address below
@@ -188,44 +199,61 @@ struct state_layout {
   std::uint64_t open_upvalues, environment, c_frame;
   std::uint32_t stack_size;
 };
-#elif LUA_VERSION_NUM <= 502
+#elif LUA_VERSION_NUM == 501
 struct value_layout {
   void* value;
   int type;
 };
-#if LUA_VERSION_NUM == 501
+struct call_layout {
+  void *base, *function, *top, *saved_pc;
+  int results, tail_calls;
+};
 struct state_layout {
   void* next;
   unsigned char type, marked, status;
   value_layout *top, *base;
   void* global;
   const char* call;
-  void *saved_pc, *stack_last, *stack, *end_call;
+  void* saved_pc;
+  value_layout *last, *stack;
+  void* end_call;
   const char* base_call;
   int stack_size, call_size;
   unsigned short c_calls, base_c_calls;
 };
-struct call_layout {
-  void *base, *function, *top, *saved_pc;
-  int results, tail_calls;
-};
 #else
+struct value_layout {
+  void* value;
+#if LUA_VERSION_NUM >= 504
+  unsigned char type;
+#else
+  int type;
+#endif
+};
 struct call_layout {
   value_layout *function, *top;
+  call_layout *previous, *next;
+  short results;
+  unsigned char status;  // here in 5.2 only
 };
 struct state_layout {
   void* next;
-  unsigned char type, marked, status;
+  unsigned char type, marked;
+#if LUA_VERSION_NUM == 502
+  unsigned char status;
+#else
+  unsigned short calls_or_status;
+  unsigned char status_or_calls[2];
+#endif
   value_layout* top;
   void* global;
   call_layout* call;
+#if LUA_VERSION_NUM == 502
   void *old_pc, *stack_last, *stack;
   int stack_size;
   unsigned short non_yieldable, c_calls;
-};
 #endif
-#else
-struct state_layout {};
+};
 #endif
 
 inline state_layout& layout_of(lua_State* L) noexcept {
@@ -238,16 +266,14 @@ inline state_layout& layout_of(lua_State* L) noexcept {
 #endif
 
 struct layout {
-  bool is_known = LUA_VERSION_NUM > 502;
+  bool is_known = false;
   std::size_t hook_mask = 0;     // LuaJIT: its offset in the global state
   std::uint64_t name_value = 0;  // LuaJIT: a name as it stands on a stack, minus its address
 };
 
-// ---- what is asked at every switch ------------------------------------------------------------
+// Two ways to do what is done at every switch: by the API, and by the layout.
 //
-// The functions of the API decode an index and check a type each. That is a third of a switch on
-// 5.1, and on LuaJIT more than the switch. Where the layout is mirrored anyway it is used, in plain
-// departures only.
+// A name is a light userdata whose address is nobody else's.
 
 struct by_api {
   // In a C function: the userdata that is its first upvalue, the thread that is its second one or
@@ -261,7 +287,7 @@ struct by_api {
   static lua_State* thread_argument(lua_State* L) noexcept { return lua_tothread(L, 1); }
   static int count(lua_State* L) noexcept { return lua_gettop(L); }
 
-  // A name is a light userdata whose address is nobody else's. Null for whatever else is on top.
+  // Null for whatever else is on top.
   static void* name_on_top(lua_State* L, const layout&) noexcept {
     return lua_gettop(L) > 0 ? lua_touserdata(L, -1) : nullptr;
   }
@@ -270,9 +296,17 @@ struct by_api {
   }
   // from: [-n, +0], to: [-0, +n]
   static void move(lua_State* from, lua_State* to, int n) noexcept { lua_xmove(from, to, n); }
+  // Instead of the two threads that are all there is on the stack of L.                     [-2,
+  // +2]
+  static void replace_threads(lua_State* L, lua_State* first, lua_State* second) noexcept {
+    lua_settop(L, 0);
+    for (lua_State* T : {first, second}) {
+      lua_pushthread(T);
+      lua_xmove(T, L, 1);
+    }
+  }
 };
 
-#if LUACORO_LUAJIT || LUA_VERSION_NUM <= 502
 struct by_layout {
 #if LUACORO_LUAJIT
   static constexpr std::size_t upvalues = 48, userdata_head = 48;
@@ -281,35 +315,44 @@ struct by_layout {
     return reinterpret_cast<char*>(value << 17 >> 17);
   }
   static bool is_thread(value_layout value) noexcept { return value >> 47 == thread_type; }
+  static value_layout thread_value(lua_State* T) noexcept {
+    return reinterpret_cast<std::uint64_t>(T) | thread_type << 47;
+  }
   static value_layout* first(lua_State* L) noexcept { return layout_of(L).base; }
   static value_layout function(lua_State* L) noexcept { return layout_of(L).base[-2]; }
   static void* name_of(value_layout value, const layout& known) noexcept {
     return reinterpret_cast<void*>(value - known.name_value);
   }
-  static value_layout value_of(void* name, const layout& known) noexcept {
+  static value_layout name_value(void* name, const layout& known) noexcept {
     return reinterpret_cast<std::uint64_t>(name) + known.name_value;
   }
 #else
-  static constexpr std::size_t upvalues = LUA_VERSION_NUM == 501 ? 40 : 32, userdata_head = 40;
-  static char* address(value_layout value) noexcept { return static_cast<char*>(value.value); }
-  static bool is_thread(value_layout value) noexcept {
-    return value.type == (LUA_VERSION_NUM == 501 ? LUA_TTHREAD : LUA_TTHREAD | 64);
+  static constexpr std::size_t upvalues = LUA_VERSION_NUM == 501 ? 40 : 32;
+  static constexpr std::size_t userdata_head = LUA_VERSION_NUM >= 504 ? 56 : 40;
+  static constexpr auto thread_type = static_cast<decltype(value_layout::type)>(
+      LUA_VERSION_NUM == 501 ? LUA_TTHREAD : LUA_TTHREAD | 64);
+  static char* address(const value_layout& value) noexcept {
+    return static_cast<char*>(value.value);
   }
+  static bool is_thread(const value_layout& value) noexcept { return value.type == thread_type; }
+  static value_layout thread_value(lua_State* T) noexcept { return {T, thread_type}; }
+  static value_layout* first(lua_State* L) noexcept {
 #if LUA_VERSION_NUM == 501
-  static value_layout* first(lua_State* L) noexcept { return layout_of(L).base; }
+    return layout_of(L).base;
 #else
-  static value_layout* first(lua_State* L) noexcept { return layout_of(L).call->function + 1; }
+    return layout_of(L).call->function + 1;
 #endif
-  static value_layout function(lua_State* L) noexcept { return first(L)[-1]; }
-  static void* name_of(value_layout value, const layout&) noexcept {
+  }
+  static const value_layout& function(lua_State* L) noexcept { return first(L)[-1]; }
+  static void* name_of(const value_layout& value, const layout&) noexcept {
     return value.type == LUA_TLIGHTUSERDATA ? value.value : nullptr;
   }
-  static value_layout value_of(void* name, const layout&) noexcept {
+  static value_layout name_value(void* name, const layout&) noexcept {
     return {name, LUA_TLIGHTUSERDATA};
   }
 #endif
 
-  static value_layout upvalue(lua_State* L, int i) noexcept {
+  static const value_layout& upvalue(lua_State* L, int i) noexcept {
     return reinterpret_cast<value_layout*>(address(function(L)) + upvalues)[i];
   }
   static void* userdata_upvalue(lua_State* L) noexcept {
@@ -329,18 +372,19 @@ struct by_layout {
     return name_of(layout_of(L).top[-1], known);
   }
   static void push_name(lua_State* L, void* name, const layout& known) noexcept {
-    *layout_of(L).top++ = value_of(name, known);
+    *layout_of(L).top++ = name_value(name, known);
   }
   static void move(lua_State* from, lua_State* to, int n) noexcept {
     layout_of(from).top -= n;
     const value_layout* values = layout_of(from).top;
     for (int i = 0; i < n; ++i) *layout_of(to).top++ = values[i];
   }
+  static void replace_threads(lua_State* L, lua_State* first, lua_State* second) noexcept {
+    value_layout* top = layout_of(L).top;
+    top[-2] = thread_value(first);
+    top[-1] = thread_value(second);
+  }
 };
-using quickly = by_layout;
-#else
-using quickly = by_api;
-#endif
 
 #if LUACORO_LUAJIT
 namespace detail {
@@ -404,8 +448,13 @@ inline bool is_yieldable_by_layout(lua_State* L, [[maybe_unused]] const layout& 
 #endif
 }
 
+// Is there a way to ask?
+inline bool tells_yieldable([[maybe_unused]] const layout& known) noexcept {
+  return (LUA_VERSION_NUM >= 503 && !is_luajit) || known.is_known;
+}
+
 inline bool is_yieldable(lua_State* L, const layout& known) noexcept {
-  return known.is_known && is_yieldable_by_layout(L, known);
+  return tells_yieldable(known) && is_yieldable_by_layout(L, known);
 }
 
 // Asked in a C function, or of a thread suspended in one, where the layout is known: could that
@@ -422,7 +471,7 @@ inline bool can_yield_by_layout(lua_State* L, const layout& known) noexcept {
 }
 
 inline bool can_yield(lua_State* L, const layout& known) noexcept {
-  return known.is_known && can_yield_by_layout(L, known);
+  return tells_yieldable(known) && can_yield_by_layout(L, known);
 }
 
 // Does the standard `running` say whether it is the main thread?      MAY RAISE (memory). [-0, +0]
@@ -501,27 +550,23 @@ int yield_frame(lua_State* L, [[maybe_unused]] continuation then, [[maybe_unused
 #endif
 }
 
-#if LUACORO_LUAJIT || LUA_VERSION_NUM <= 502
 namespace detail {
 
-// What is known without a look at any address.
-inline bool has_shape([[maybe_unused]] lua_State* L) noexcept {
+// What can be seen without a look at any address that stands in the structure.
+inline bool has_shape(lua_State* L) noexcept {
+  const state_layout& state = layout_of(L);
 #if LUACORO_LUAJIT
   constexpr std::uint8_t thread_type = 6, c_function = 1;
-  const state_layout& state = layout_of(L);
-  if (state.type != thread_type || state.dummy_ffid != c_function || state.status != LUA_OK)
-    return false;
-#endif
-#if LUACORO_LUAJIT || LUA_VERSION_NUM == 501
-  const int n = lua_gettop(L);
-  const bool before = layout_of(L).top - layout_of(L).base == n;
-  lua_pushnil(L);
-  const bool after = layout_of(L).top - layout_of(L).base == n + 1;
-  lua_pop(L, 1);
-  return before && after;
+  if (state.type != thread_type || state.dummy_ffid != c_function) return false;
 #else
-  return true;
+  if (state.type != LUA_TTHREAD) return false;
 #endif
+  const value_layout* top = state.top;
+  lua_pushnil(L);
+  lua_pushnil(L);
+  const bool grew = state.top == top + 2;
+  lua_pop(L, 2);
+  return grew && state.top == top;
 }
 
 // Do both ways of access give the same?
@@ -533,7 +578,12 @@ inline bool are_equal(lua_State* L, const layout& known) noexcept {
   by_layout::push_name(L, name, known);
   const bool is_name = by_layout::name_on_top(L, known) == name && lua_touserdata(L, -1) == name;
   lua_pop(L, 1);
-  return is_no_name && is_name && by_layout::count(L) == by_api::count(L) &&
+  lua_State* T = lua_tothread(L, lua_upvalueindex(2));
+  for (int i = 0; i < 2; ++i) lua_pushvalue(L, lua_upvalueindex(2));
+  by_layout::replace_threads(L, L, T);
+  const bool are_threads = lua_tothread(L, -2) == L && lua_tothread(L, -1) == T;
+  lua_pop(L, 2);
+  return is_no_name && is_name && are_threads && by_layout::count(L) == by_api::count(L) &&
          by_layout::userdata_upvalue(L) == by_api::userdata_upvalue(L) &&
          by_layout::thread_upvalue(L) == by_api::thread_upvalue(L) &&
          by_layout::thread_argument(L) == by_api::thread_argument(L);
@@ -592,12 +642,10 @@ inline std::size_t find_hook_mask(lua_State* L) noexcept {
 #endif
 
 }  // namespace detail
-#endif
 
 // Looks for the layout and confirms it on a thread in known states. The name is one of those that
 // will be used.                                                        MAY RAISE (memory). [-0, +0]
-inline layout find_layout([[maybe_unused]] lua_State* L, [[maybe_unused]] void* name) {
-#if LUACORO_LUAJIT || LUA_VERSION_NUM <= 502
+inline layout find_layout(lua_State* L, void* name) {
   static constexpr char chunk[] =
       "local probe, call_through_c, pcall, thread, over_pcall = ...\n"
       "local confirmed = probe(thread, true) and call_through_c(probe, thread, false)\n"
@@ -608,9 +656,8 @@ inline layout find_layout([[maybe_unused]] lua_State* L, [[maybe_unused]] void* 
       "return confirmed and not probe(nil, false)";
   auto* known = new (lua_newuserdata(L, sizeof(layout))) layout;
   lua_State* T = lua_newthread(L);
-  known->is_known = LUACORO_MIRRORED_LAYOUT != 0;
+  known->is_known = LUACORO_MIRRORED_LAYOUT != 0 && detail::has_shape(L);
 #if LUACORO_LUAJIT
-  known->is_known = known->is_known && detail::has_shape(L);
   if (known->is_known) {
     known->hook_mask = detail::find_hook_mask(L);
     known->is_known = known->hook_mask != 0;
@@ -640,9 +687,6 @@ inline layout find_layout([[maybe_unused]] lua_State* L, [[maybe_unused]] void* 
   const layout found = *known;
   lua_pop(L, 2);
   return found;
-#else
-  return {};
-#endif
 }
 
 // The main thread, or nullptr where the version hides it and its layout is unknown.
@@ -695,8 +739,8 @@ inline int check_stack(lua_State* L) {
 #endif
 
 // Makes room for n more values on the stack of a thread that is not running, raising nothing. The
-// room is there until Lua collects garbage.
-inline room reserve(lua_State* T, int n) noexcept {
+// room is there until Lua collects garbage. Allocates only where there was none.
+inline room reserve(lua_State* T, int n, [[maybe_unused]] const layout& known) noexcept {
 #if LUA_VERSION_NUM >= 502
   if (lua_checkstack(T, n)) return room::enough;
   // Which of the two it was is not told: the stack may hold a million values, and a request for
@@ -705,6 +749,7 @@ inline room reserve(lua_State* T, int n) noexcept {
 #else
   // lua_checkstack raises in T when memory runs out, and T is not in any position to catch it.
   if (n > LUAI_MAXCSTACK - lua_gettop(T) - free_slots) return room::too_many;
+  if (known.is_known && layout_of(T).last - layout_of(T).top > n) return room::enough;
 #if LUACORO_LUAJIT
   // Nothing may be called in a thread that yielded; and an error clears that status for good.
   std::uint8_t& thread_status = layout_of(T).status;
@@ -742,10 +787,32 @@ inline void remove_hook(lua_State* L, lua_Debug*) { lua_sethook(L, nullptr, 0, 0
   return allowed;
 }
 
+// Does a hook run in this thread? Where that cannot be seen it does not.
+[[gnu::cold, gnu::noinline]] inline bool in_hook([[maybe_unused]] lua_State* L,
+                                                 [[maybe_unused]] const layout& known) noexcept {
+#if LUA_VERSION_NUM == 502
+  constexpr unsigned char hooked = 1 << 1;
+  if (!known.is_known) return false;
+  for (const call_layout* call = layout_of(L).call; call != nullptr; call = call->previous) {
+    if ((call->status & hooked) != 0) return true;
+  }
+#elif LUA_VERSION_NUM == 503
+  lua_Debug ar;
+  for (int level = 0; lua_getstack(L, level, &ar) != 0; ++level) {
+    lua_getinfo(L, "n", &ar);
+    if (ar.namewhat[0] == 'h') return true;  // "hook"
+  }
+#endif
+  return false;
+}
+
 }  // namespace detail
 
 // Lua stops its collector while a finalizer runs; 5.1 does not let it be seen.
-inline bool in_finalizer(lua_State* L) noexcept {
+inline bool in_finalizer(lua_State* L, [[maybe_unused]] const layout& known) noexcept {
+#if LUACORO_LUAJIT
+  if (known.is_known) return (detail::hook_mask(L, known) & detail::hook_in_collector) != 0;
+#endif
 #if LUA_VERSION_NUM == 501 && !LUACORO_LUAJIT
   (void)L;
   return false;
@@ -754,8 +821,8 @@ inline bool in_finalizer(lua_State* L) noexcept {
 #if LUA_VERSION_NUM >= 504 && LUA_VERSION_RELEASE_NUM >= 50404
   return running < 0;
 #else
-  // The program itself may have stopped the collector.
-  return running == 0 && !detail::hooks_are_allowed(L);
+  // The program itself may have stopped the collector; and hooks are not allowed in hooks, either.
+  return running == 0 && !detail::hooks_are_allowed(L) && !detail::in_hook(L, known);
 #endif
 #endif
 }
@@ -764,9 +831,9 @@ inline bool in_finalizer(lua_State* L) noexcept {
 // plain way (leave_hook).
 inline bool in_finalizer_or_hook(lua_State* L, [[maybe_unused]] const layout& known) noexcept {
 #if LUACORO_LUAJIT
-  return (detail::hook_mask(L, known) & detail::hook_active) != 0;  // set in finalizers, too
+  return (detail::hook_mask(L, known) & (detail::hook_active | detail::hook_in_collector)) != 0;
 #else
-  return in_finalizer(L);
+  return in_finalizer(L, known);
 #endif
 }
 

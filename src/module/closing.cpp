@@ -32,7 +32,7 @@ int edges::close(lua_State* L) {
 
   const place at = find(rt, T);
   if (at.where == standing::dead) return report_dead(L, T);
-  if (at.where == standing::busy || is_normal(at.how) || at.on == &rt.host)
+  if (at.where == standing::busy || is_normal(at.how) || at.on == &rt.host || T == rt.main)
     return luaL_error(L, "cannot close a normal coroutine");
   if (at.where == standing::fresh && !lua::has_close) {
     lua_settop(T, 0);

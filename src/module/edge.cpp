@@ -12,8 +12,6 @@ const char* text_of(problem why) noexcept {
   switch (why) {
     case problem::not_resumed: return "attempt to yield from a coroutine that was not resumed";
     case problem::in_finalizer: return "attempt to transfer inside a finalizer";
-    case problem::main_is_nested:
-      return "attempt to suspend the main thread while it is called on a coroutine's C stack";
     case problem::too_many_values: return "too many values to transfer";
     case problem::closed: return "cannot run a coroutine while the Lua state is being closed";
     case problem::no_memory: return "not enough memory";
@@ -22,6 +20,18 @@ const char* text_of(problem why) noexcept {
 }
 
 }  // namespace
+
+problem check_target(const runtime& rt, const departure& d) noexcept {
+  if (d.to == d.from) return problem::to_current;
+  if (d.at.where == standing::dead) return problem::to_dead;
+  if (d.at.where == standing::busy) return problem::to_busy;
+  if (d.at.how == waiting::close) return problem::to_closing;
+  if (d.at.on == &rt.host) {
+    const bool buries = d.from == rt.main && rt.current != &rt.host;
+    if (buries || host_is_buried(rt)) return problem::to_busy;
+  }
+  return problem::none;
+}
 
 void push_problem(lua_State* L, const runtime& rt, problem why, const char* verb) {
   const int cause = errno;
@@ -33,10 +43,13 @@ void push_problem(lua_State* L, const runtime& rt, problem why, const char* verb
       lua_pushfstring(L, "cannot %s to a coroutine that runs another one by a standard resume",
                       verb);
       break;
+    case problem::to_closing:
+      lua_pushfstring(L, "cannot %s to a coroutine that is closing another one", verb);
+      break;
     case problem::too_deep:
       lua_pushfstring(L,
-                      "C stack overflow (%d coroutines resumed inside one another, which is "
-                      "max_depth of coro.configure)",
+                      "C stack overflow (coroutines resumed inside one another, to a depth of %d, "
+                      "which is max_depth of coro.configure)",
                       figure(rt.configured.max_depth));
       break;
     case problem::no_stacks:

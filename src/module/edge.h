@@ -25,13 +25,8 @@ lua_State* check_thread(lua_State* L);
 
 [[noreturn]] void raise_type_error(lua_State* L, int index, const char* expected);
 
-// What a place is for `transfer` and its like.
-[[nodiscard]] inline problem check_target(const departure& d) noexcept {
-  if (d.at.where <= standing::yielded) [[likely]]
-    return problem::none;
-  if (d.to == d.from) return problem::to_current;
-  return d.at.where == standing::dead ? problem::to_dead : problem::to_busy;
-}
+// What is wrong with the place of a target, for `transfer` and its like.
+[[nodiscard]] problem check_target(const runtime& rt, const departure& d) noexcept;
 
 // Reserves, making what is missing. `find_target(d)` finds d.at and says whether it will do; it is
 // asked anew if something was made, since foreign code may have run. MAY SWITCH (a collection may
@@ -44,8 +39,11 @@ template <typename Find>
     const problem why = reserve(rt, d);
     if (why != problem::unprepared) [[likely]]
       return why;
-    if (const problem in_vain = prepare_to_mount(rt, d.from); in_vain != problem::none)
-      return in_vain;
+    const problem in_vain = prepare_to_mount(rt, d.from, d.at.on);
+    if (in_vain == problem::none) continue;
+    const bool lacks_stack = in_vain == problem::no_stacks || in_vain == problem::no_mapping;
+    if (!lacks_stack || d.needs_unmount || !can_unmount(rt, d.from, *rt.current)) return in_vain;
+    d.needs_unmount = true;
   }
 }
 
@@ -53,7 +51,7 @@ template <typename Find>
 [[nodiscard]] inline auto by_ticket(const runtime& rt) noexcept {
   return [&rt](departure& d) {
     d.at = find(rt, d.to);
-    return check_target(d);
+    return check_target(rt, d);
   };
 }
 
@@ -61,7 +59,7 @@ template <typename Find>
 [[nodiscard]] inline auto by_link(const runtime& rt, const resumer_link& link) noexcept {
   return [&rt, &link](departure& d) {
     d.at = find_resumer(rt, link);
-    return takes_yields(d.at) ? problem::none : problem::not_resumed;
+    return takes_values(d.at) ? problem::none : problem::not_resumed;
   };
 }
 

@@ -48,8 +48,8 @@ int edges::isyieldable(lua_State* L) {
   if (T == rt.main) {
     yieldable = false;
   } else if (T == L && L == here.base) {
-    yieldable = takes_yields(find_resumer(rt, here.resumer)) &&
-                (rt.finalizing != nullptr || !lua::in_finalizer(L));
+    yieldable = takes_values(find_resumer(rt, here.resumer)) &&
+                (rt.finalizing != nullptr || !lua::in_finalizer(L, rt.layout));
   } else {
     const bool rests = T != L && find(rt, T).where <= standing::yielded;
     yieldable = rests || lua::is_yieldable(T, rt.layout);

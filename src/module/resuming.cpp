@@ -7,7 +7,8 @@ problem prepare_resume(runtime& rt, departure& d) noexcept {
   d.resumes = true;
   return prepare(rt, d, [&rt](departure& d) {
     d.at = find(rt, d.to);
-    if (d.at.where <= standing::yielded && !is_normal(d.at.how) && d.at.on != &rt.host)
+    const bool is_main = d.to == rt.main || d.at.on == &rt.host;
+    if (d.at.where <= standing::yielded && !is_normal(d.at.how) && !is_main)
       return rt.current->depth < rt.configured.max_depth ? problem::none : problem::too_deep;
     if (d.to == d.from) return problem::to_current;
     return d.at.where == standing::dead ? problem::to_dead : problem::to_busy;
@@ -58,10 +59,10 @@ template <waiting how>
   if (rt.current->depth >= rt.configured.max_depth) [[unlikely]]
     return false;
   const leaving way = way_to_leave(rt, L, n);
-  const std::size_t ticket = ticket_of<lua::quickly>(rt, to);
+  const std::size_t ticket = ticket_of<lua::by_layout>(rt, to);
   carrier* there = mounted_on(rt, to, ticket);
   const bool stays = way != leaving::unmounted && way != leaving::in_general;
-  if (there != nullptr && there->how == waiting::yield && stays) [[likely]] {
+  if (there != nullptr && there->base == to && there->how == waiting::yield && stays) [[likely]] {
     results = depart_mounted<how>(L, rt, to, *there, n, way);
     return true;
   }
@@ -77,10 +78,10 @@ int edges::resume_in_general(lua_State* L) {
 
 int edges::resume(lua_State* L) {
   runtime& rt = runtime_of_plain_function(L);
-  lua_State* to = lua::quickly::thread_argument(L);
+  lua_State* to = lua::by_layout::thread_argument(L);
   int results = 0;
   if (to != nullptr &&
-      resume_plainly<waiting::resume>(L, rt, to, lua::quickly::count(L) - 1, results)) [[likely]]
+      resume_plainly<waiting::resume>(L, rt, to, lua::by_layout::count(L) - 1, results)) [[likely]]
     return results;
   return resume_thread(L, rt, check_thread(L));
 }
@@ -92,9 +93,9 @@ int edges::resume_wrapped_in_general(lua_State* L) {
 
 int edges::resume_wrapped(lua_State* L) {
   runtime& rt = runtime_of_plain_function(L);
-  lua_State* to = lua::quickly::thread_upvalue(L);
+  lua_State* to = lua::by_layout::thread_upvalue(L);
   int results = 0;
-  if (resume_plainly<waiting::wrap>(L, rt, to, lua::quickly::count(L), results)) [[likely]]
+  if (resume_plainly<waiting::wrap>(L, rt, to, lua::by_layout::count(L), results)) [[likely]]
     return results;
   return resume_wrapped_thread(L, rt, to);
 }

@@ -4,18 +4,13 @@
 namespace luacoro {
 namespace {
 
-// What `nil` stands for: whoever is suspended on the host's C stack, or runs there.
-lua_State* thread_of_host(const runtime& rt, lua_State* L) noexcept {
-  return rt.current == &rt.host ? L : rt.host.suspended;
-}
-
 // The first argument of a transfer; nothing at all is `nil`, too.
 lua_State* check_target_argument(lua_State* L, const runtime& rt) {
   lua_State* to = lua_tothread(L, 1);
   if (to == nullptr) [[unlikely]] {
     if (!lua_isnoneornil(L, 1)) raise_type_error(L, 1, "thread or nil expected");
     if (lua_isnone(L, 1)) lua_settop(L, 1);
-    to = thread_of_host(rt, L);
+    to = rt.current == &rt.host ? L : thread_of_host(rt);
   }
   return to;
 }
@@ -55,17 +50,18 @@ int edges::transfer_in_general(lua_State* L) { return transfer_as(L, waiting::tr
 
 int edges::transfer(lua_State* L) {
   runtime& rt = runtime_of_plain_function(L);
-  lua_State* to = lua::quickly::thread_argument(L);
-  if (to == nullptr && lua_isnil(L, 1)) to = thread_of_host(rt, L);
+  lua_State* to = lua::by_layout::thread_argument(L);
+  if (to == nullptr && lua_isnil(L, 1)) to = rt.host.suspended;
   if (to == nullptr) return transfer_as(L, waiting::transfer);
-  const int n = lua::quickly::count(L) - 1;
+  const int n = lua::by_layout::count(L) - 1;
   const leaving way = way_to_leave(rt, L, n);
-  const std::size_t ticket = ticket_of<lua::quickly>(rt, to);
+  const std::size_t ticket = ticket_of<lua::by_layout>(rt, to);
   if (way == leaving::unmounted) {
     if (is_unmounted(ticket))
       return depart_unmounted<waiting::transfer>(L, rt, to, unmounted_place(ticket), n);
   } else if (carrier* there = mounted_on(rt, to, ticket);
-             there != nullptr && way != leaving::in_general) [[likely]] {
+             there != nullptr && is_plain_target(*there, to) && way != leaving::in_general)
+      [[likely]] {
     return depart_mounted<waiting::transfer>(L, rt, to, *there, n, way);
   }
   int results = 0;
@@ -95,7 +91,7 @@ int edges::throw_error(lua_State* L) {
   }
   const problem why = prepare(rt, d, [&rt, how](departure& d) {
     d.at = find(rt, d.to);
-    const problem target = check_target(d);
+    const problem target = check_target(rt, d);
     return target == problem::none && d.at.how != how ? problem::to_busy : target;
   });
   if (why != problem::none) raise_problem(L, rt, why, "throw");
@@ -108,11 +104,11 @@ int edges::yield_in_general(lua_State* L) { return yield_from(L, runtime_of_func
 int edges::yield(lua_State* L) {
   runtime& rt = runtime_of_plain_function(L);
   const resumer_link& resumer = rt.current->resumer;
-  const int n = lua::quickly::count(L);
+  const int n = lua::by_layout::count(L);
   const leaving way = way_to_leave(rt, L, n);
   carrier* there = waits_mounted(resumer);
   const bool stays = way != leaving::unmounted && way != leaving::in_general;
-  if (there != nullptr && there->how != waiting::close && stays) [[likely]]
+  if (there != nullptr && is_plain_target(*there, resumer.thread) && stays) [[likely]]
     return depart_mounted<waiting::yield>(L, rt, resumer.thread, *there, n, way);
   int results = 0;
   const place at = find_resumer(rt, resumer);

@@ -24,17 +24,13 @@ heir find_heir(const runtime& rt, const carrier& self) noexcept {
   lua_State* resumer = self.resumer.thread;
   if (const place at = find_resumer(rt, self.resumer); at.where != standing::dead)
     return {resumer, at, link_of(resumer, at), true};
-  const carrier& host = rt.host;
-  return {host.suspended,
-          {.where = standing::mounted, .how = host.how, .on = rt.pool.at(0)},
-          {},
-          false};
+  lua_State* main = thread_of_host(rt);
+  return {main, find(rt, main), {}, false};
 }
 
 // The heir finds what rt.arriving says.
 void continue_with(runtime& rt, carrier& self, const heir& next) noexcept {
-  lua_State* base = next.at.on != nullptr ? next.at.on->base : next.thread;
-  keep_reachable(rt, next.thread, base, next.link.resumer.thread, next.resumed);
+  hold(rt, next.at.on != nullptr ? next.at.on->base : next.thread, next.link.resumer.thread);
   if (rt.arriving == arrival::with_error) raise_on_arrival(rt, next.thread, next.at);
   set_next(rt, next.thread, next.at, next.link, self);
   rt.leave_for = next.at.on;
@@ -42,7 +38,8 @@ void continue_with(runtime& rt, carrier& self, const heir& next) noexcept {
 
 // The n values on top of the base are what its resumer gets. False if they are too many for it.
 bool pass_results(runtime& rt, lua_State* T, int n, const heir& next) noexcept {
-  if (n > sure_room && lua::reserve(next.thread, n + 1) != lua::room::enough) return false;
+  if (n > sure_room && lua::reserve(next.thread, n + 1, rt.layout) != lua::room::enough)
+    return false;
   pass_values(rt, T, next.thread, next.at.how, n);
   return true;
 }
@@ -51,7 +48,7 @@ bool pass_results(runtime& rt, lua_State* T, int n, const heir& next) noexcept {
 void refuse_yield(runtime& rt, carrier& self, int n) noexcept {
   lua_State* T = self.base;
   lua_pop(T, n);
-  push_text(rt.scratch, "attempt to yield from a coroutine that was not resumed", rt.keeper);
+  push_text(rt, rt.scratch, "attempt to yield from a coroutine that was not resumed");
   raise_when_continued(rt, T);
   rt.arriving = with_values(0);
 }
@@ -60,13 +57,14 @@ void refuse_yield(runtime& rt, carrier& self, int n) noexcept {
 bool conclude_plainly(runtime& rt, carrier& self, int status, int n) noexcept {
   lua_State* T = self.base;
   carrier* there = waits_mounted(self.resumer);
-  const bool is_plain = status == LUA_OK && there != nullptr && there->how != waiting::close &&
-                        n <= sure_room && rt.raising.thread != T && !self.unwinding.active;
+  const bool is_plain = rt.layout.is_known && status == LUA_OK && there != nullptr &&
+                        there->how != waiting::close && n <= sure_room && rt.raising.thread != T &&
+                        !self.unwinding.active;
   if (!is_plain) return false;
   lua_State* resumer = self.resumer.thread;
   ++rt.switches;
-  keep_reachable(rt, resumer, there->base, there->resumer.thread, true);
-  pass_values(rt, T, resumer, there->how, n);
+  hold<lua::by_layout>(rt, there->base, there->resumer.thread);
+  pass_values<lua::by_layout>(rt, T, resumer, there->how, n);
   wake(rt, *there);
   rt.leave_for = there;
   return true;

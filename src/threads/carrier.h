@@ -64,7 +64,7 @@ struct carrier {
   std::uint64_t wait = 0;
   waiting how = waiting::transfer;
   bool is_warm = false;
-  unsigned depth = 0;            // how many resumers wait for the base, one for the other
+  unsigned depth = 0;            // of the resumers that wait for the base, one for the other
   lua_State* mourned = nullptr;  // the base, if its collection is to free this stack
   std::uint64_t was_away = 0;    // switches that the base waited for, unmounted, until it came here
   unsigned index = 0;            // among all carriers; the host is 0
@@ -76,5 +76,15 @@ struct carrier {
   } unwinding;    // of the base (closing.h)
   c_stack stack;  // empty: the host's, or given back
 };
+
+// The depth of a thread that is resumed from here now: one more, and one for every 32 KB that the
+// resumer has on its C stack.
+[[nodiscard, gnu::always_inline]] inline unsigned depth_above(const carrier& here) noexcept {
+  constexpr std::size_t level = std::size_t{32} << 10;
+  const auto* start = static_cast<const char*>(here.stack.start());
+  const auto* now = static_cast<const char*>(__builtin_frame_address(0));
+  const std::size_t used = start != nullptr ? static_cast<std::size_t>(start - now) : 0;
+  return here.depth + 1 + static_cast<unsigned>(used / level);
+}
 
 }  // namespace luacoro

@@ -37,6 +37,7 @@ void carriers::put_idle(carrier& c, std::size_t kept) noexcept {
   c.base = nullptr;
   c.suspended = nullptr;
   c.resumer = {};
+  c.unwinding = {};
   if (idle_.size() > kept) {
     give_back(*idle_.front());
     idle_.erase(idle_.begin());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "threads/mounting.h"
 #include "threads/ticket.h"
 
 namespace luacoro {
@@ -83,21 +84,17 @@ void bury_collected(runtime& rt, lua_State* L) noexcept {
   if (any_left) (void)watch(rt, L);
 }
 
-void hold(runtime& rt, lua_State* base, lua_State* resumer) noexcept {
-  lua_settop(rt.keeper, 0);
-  rt.holds = base != rt.main;
-  if (!rt.holds) return;
-  push_thread(rt.keeper, base);
-  if (resumer != nullptr) push_thread(rt.keeper, resumer);
-}
-
 void mourn(runtime& rt, carrier& c) noexcept {
   push_thread(rt.arrays, c.base);
   lua_rawseti(rt.arrays, runtime::mourned_array, slot_of(c.index));
   c.mourned = c.base;
 }
 
-problem prepare_to_mount(runtime& rt, lua_State* L) noexcept {
+bool base_lives(const runtime& rt, const carrier& c) noexcept {
+  return is_there(rt, slot_of(c.index));
+}
+
+problem prepare_to_mount(runtime& rt, lua_State* L, const carrier* target) noexcept {
   if (rt.closed) return problem::closed;
   if (rt.pool.size() >= rt.mourned_capacity &&
       lua::call_protected(L, widen_mourned, nullptr) != LUA_OK)
@@ -117,8 +114,9 @@ problem prepare_to_mount(runtime& rt, lua_State* L) noexcept {
         case carriers::growth::no_mapping: why = problem::no_mapping; break;
       }
     }
+    if (unmount_a_warm_one(rt, target)) return problem::none;
     if (collected) return why;
-    // Stacks of threads that nothing can reach may be among those in use.
+    // C stacks of threads that nothing can reach may be among those in use.
     collected = true;
     if (lua::call_protected(L, collect_garbage, nullptr) == LUA_ERRMEM) return problem::no_memory;
     if (rt.pool.idle() > 0) return problem::none;

@@ -6,8 +6,8 @@
 namespace luacoro {
 namespace {
 
-problem make_room(const departure& d) noexcept {
-  switch (lua::reserve(d.to, d.values + 1)) {  // a status may come before the values
+problem make_room(const runtime& rt, const departure& d) noexcept {
+  switch (lua::reserve(d.to, d.values + 1, rt.layout)) {  // a status may come before the values
     case lua::room::enough: return problem::none;
     case lua::room::too_many: return problem::too_many_values;
     case lua::room::no_memory: break;
@@ -17,12 +17,13 @@ problem make_room(const departure& d) noexcept {
 
 // `from` may not be unmounted, or waits in a finalizer: may it leave at all?
 problem check_leaving(runtime& rt, departure& d) noexcept {
-  if (rt.finalizing != nullptr || lua::in_finalizer(d.from)) {
+  // What runs on the worker are finalizers, since coro's own functions do not switch.
+  if (rt.finalizing != nullptr || d.from == rt.worker || lua::in_finalizer(d.from, rt.layout)) {
     // A thread resumed inside a finalizer, and those that it resumes, come back there.
     if (!d.resumes && !(d.returns && rt.finalizing != nullptr)) return problem::in_finalizer;
     d.enters_finalizer = rt.finalizing == nullptr;
   }
-  return d.from == rt.main && rt.current != &rt.host ? problem::main_is_nested : problem::none;
+  return problem::none;
 }
 
 void leave_finalizer(runtime& rt) noexcept {
@@ -34,8 +35,8 @@ void leave_finalizer(runtime& rt) noexcept {
 
 problem reserve(runtime& rt, departure& d) noexcept {
   carrier& here = *rt.current;
-  if (d.values > sure_room || d.at.where > standing::unmounted) {
-    if (const problem why = make_room(d); why != problem::none) return why;
+  if (d.values > sure_room || d.at.where == standing::yielded) {
+    if (const problem why = make_room(rt, d); why != problem::none) return why;
   }
   const bool may_unmount = can_unmount(rt, d.from, here);
   // Whoever may be unmounted is in no finalizer: there is a C call between.
@@ -43,7 +44,7 @@ problem reserve(runtime& rt, departure& d) noexcept {
     if (const problem why = check_leaving(rt, d); why != problem::none) return why;
   }
   d.there = d.at.on;
-  d.unmounts = may_unmount && !stays_warm(rt, here, d.at.on);
+  d.unmounts = may_unmount && (d.needs_unmount || !stays_warm(rt, here, d.at.on));
   if (d.unmounts) {
     if (d.there == nullptr) d.there = &here;
     return problem::none;
@@ -59,12 +60,10 @@ void hand_over(runtime& rt, departure& d) noexcept {
   const std::uint64_t wait = ++rt.switches;
 
   thread_link link = link_of(d.to, d.at);
-  if (d.resumes) link = {{d.from, wait, d.unmounts ? nullptr : &here}, here.depth + 1};
+  if (d.resumes) link = {{d.from, wait, d.unmounts ? nullptr : &here}, depth_above(here)};
   if (d.returns) here.resumer = {};
 
-  const bool rested = d.at.where > standing::unmounted || d.at.how == waiting::yield;
-  keep_reachable(rt, d.to, d.at.on != nullptr ? d.at.on->base : d.to, link.resumer.thread,
-                 d.returns || (d.resumes && rested));
+  hold(rt, d.at.on != nullptr ? d.at.on->base : d.to, link.resumer.thread);
   pass_values(rt, d.from, d.to, d.shaped ? waiting::transfer : d.at.how, d.values);
   if (d.error) raise_on_arrival(rt, d.to, d.at);
 

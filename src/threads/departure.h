@@ -20,13 +20,14 @@ namespace luacoro {
 struct departure {
   lua_State* from;  // the current thread
   lua_State* to;
-  place at;              // where `to` stands
-  int values;            // on top of `from`, for `to`
-  waiting how;           // what `from` will wait in
-  bool resumes = false;  // `from` becomes the resumer of `to`
-  bool returns = false;  // to the resumer, whose wait ends
-  bool error = false;    // the one value is raised in `to`
-  bool shaped = false;   // the values are what `to` gets, status included
+  place at;                    // where `to` stands
+  int values;                  // on top of `from`, for `to`
+  waiting how;                 // what `from` will wait in
+  bool resumes = false;        // `from` becomes the resumer of `to`
+  bool returns = false;        // to the resumer, whose wait ends
+  bool error = false;          // the one value is raised in `to`
+  bool shaped = false;         // the values are what `to` gets, status included
+  bool needs_unmount = false;  // there is no C stack to stay mounted on
   // Found by `reserve`:
   bool unmounts = false;
   bool is_warm = false;  // could be unmounted, but is not
@@ -44,16 +45,6 @@ void raise_on_arrival(runtime& rt, lua_State* to, const place& at) noexcept;
 // 1. Everything that can fail. `problem::unprepared`: call prepare_to_mount, then check again.
 [[nodiscard]] problem reserve(runtime& rt, departure& d) noexcept;
 
-// The target goes on with the resumer that it has from now on: see to it that both stay alive.
-// `chained`: as long as the thread that is left lives, they do (collection.h).
-[[gnu::always_inline]] inline void keep_reachable(runtime& rt, lua_State* to, lua_State* base,
-                                                  lua_State* resumer, bool chained) noexcept {
-  const bool needs_hold =
-      rt.holds || (!chained && (base != to || (resumer != nullptr && resumer != rt.main)));
-  if (needs_hold) [[unlikely]]
-    hold(rt, base, resumer);
-}
-
 // The n values on top of `from` are what `to` gets, which waits in `how`.
 template <typename Access = lua::by_api>
 [[gnu::always_inline]] inline void pass_values(runtime& rt, lua_State* from, lua_State* to,
@@ -69,8 +60,6 @@ template <typename Access = lua::by_api>
 [[gnu::always_inline]] inline void stay_mounted(runtime& rt, lua_State* from, waiting how,
                                                 std::uint64_t wait, bool is_warm) noexcept {
   carrier& here = *rt.current;
-  if (here.resumer.thread != nullptr && here.resumer.thread != rt.main)
-    push_thread(from, here.resumer.thread);
   push_mounted_ticket<Access>(rt, from, here);
   here.suspended = from;
   here.wait = wait;

@@ -54,24 +54,25 @@ int build_report(lua_State* L) {
 
 }  // namespace
 
-void push_text(lua_State* to, const char* text, lua_State* worker) noexcept {
+void push_text(runtime& rt, lua_State* to, const char* text) noexcept {
   text_request request{text, to};
-  (void)lua::call_protected(worker, push_text_protected, &request, to);
+  (void)lua::call_protected(rt.worker, push_text_protected, &request, to);
 }
 
 void report_failure(runtime& rt, const failure& f) noexcept {
   const bool as_status = returns_status(f.how);
-  rt.arriving = as_status ? with_values(3) : arrival::with_error;
   failure request = f;
-  if (lua::call_protected(rt.scratch, build_report, &request) != LUA_OK) {
+  if (lua::call_protected(rt.worker, build_report, &request) != LUA_OK) {
     if (as_status) lua_pushboolean(f.recipient, 0);
     if (f.text != nullptr) {
-      push_text(f.recipient, f.text, rt.scratch);
+      push_text(rt, f.recipient, f.text);
     } else {
       push_error(f.recipient, f);
     }
     if (as_status) lua_pushnil(f.recipient);
   }
+  // After finalizers have run, which may have switched.
+  rt.arriving = as_status ? with_values(3) : arrival::with_error;
   if (lua_status(f.failed) == LUA_OK) lua_settop(f.failed, 0);  // else it would be a fresh one
 }
 

@@ -23,14 +23,14 @@ struct failure {
 
 // Puts on the recipient's stack what its function returns or raises, and notes it in rt.arriving.
 // A thread that is dead by its error keeps that on its top. Where memory runs out meanwhile, the
-// traceback or the position is left away.
+// traceback or the position is left away.                          MAY SWITCH (finalizers run).
 void report_failure(runtime& rt, const failure& f) noexcept;
 
 // The same for a thread that waits in `close`.
 void report_close(runtime& rt, lua_State* T, int status, lua_State* closer) noexcept;
 
-// The text as a string, made on the stack of another thread; "not enough memory" where there is
-// none for it.                                                                         to: [-0, +1]
-void push_text(lua_State* to, const char* text, lua_State* worker) noexcept;
+// The text as a string; "not enough memory" where there is none for it.
+// MAY SWITCH (finalizers run).                                                         to: [-0, +1]
+void push_text(runtime& rt, lua_State* to, const char* text) noexcept;
 
 }  // namespace luacoro

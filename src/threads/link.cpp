@@ -32,11 +32,10 @@ void link_to_departing(runtime& rt, lua_State* T, lua_State* departing) noexcept
   }
   carrier* on = at.on != nullptr ? at.on : carrier_below(rt, T);
   if (on == nullptr || on == rt.current) return;
+  // Below the ticket stands the anchor of the resumer that it had.
+  lua_pop(on->suspended, needs_anchor(rt, on->resumer) ? 2 : 1);
   on->resumer = link.resumer;
   on->depth = link.depth;
-  // The anchor goes below the ticket.
-  lua_pop(on->suspended, 1);
-  push_thread(on->suspended, departing);
   push_mounted_ticket(rt, on->suspended, *on);
 }
 

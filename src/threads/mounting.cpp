@@ -1,5 +1,7 @@
 #include "threads/mounting.h"
 
+#include "threads/collection.h"
+
 namespace luacoro {
 
 void unmount(runtime& rt, carrier& on) noexcept {
@@ -12,13 +14,36 @@ void unmount(runtime& rt, carrier& on) noexcept {
   switch_context(here.left_at, on.left_at);
 }
 
-bool unmount_a_cold_one(runtime& rt, const carrier* target) noexcept {
+namespace {
+
+carrier& next_in_turn(runtime& rt) noexcept {
   if (++rt.looked_at >= rt.pool.size()) rt.looked_at = 1;
-  carrier& next = *rt.pool.at(rt.looked_at);
-  const bool is_cold = &next != target && next.suspended != nullptr && next.is_warm &&
-                       rt.switches - next.wait > cold_factor * rt.configured.warm_stacks;
-  if (is_cold) unmount(rt, next);
-  return is_cold;
+  return *rt.pool.at(rt.looked_at);
+}
+
+bool is_warm(const carrier& c, const carrier* target) noexcept {
+  return &c != target && c.suspended != nullptr && c.is_warm;
+}
+
+}  // namespace
+
+bool unmount_a_warm_one(runtime& rt, const carrier* target) noexcept {
+  for (std::size_t looks = 1; looks < rt.pool.size(); ++looks) {
+    carrier& c = next_in_turn(rt);
+    if (!is_warm(c, target) || !base_lives(rt, c)) continue;
+    unmount(rt, c);
+    return true;
+  }
+  return false;
+}
+
+bool unmount_a_cold_one(runtime& rt, const carrier* target) noexcept {
+  carrier& c = next_in_turn(rt);
+  const std::uint64_t age = rt.switches - c.wait;
+  if (!is_warm(c, target) || age <= cold_factor * rt.configured.warm_stacks || !base_lives(rt, c))
+    return false;
+  unmount(rt, c);
+  return true;
 }
 
 }  // namespace luacoro

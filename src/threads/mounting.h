@@ -23,7 +23,10 @@ inline constexpr std::uint64_t cold_factor = 8;
 // Unmounts a mounted thread that could be, from outside.
 void unmount(runtime& rt, carrier& on) noexcept;
 
-// Looks at one mounted thread, which must not be `target`. Was it cold, and is unmounted now?
+// Both unmount no thread on `target`, and none that the collector has found unreachable.
+// The next one in turn that could be unmounted: was there one?
+[[nodiscard]] bool unmount_a_warm_one(runtime& rt, const carrier* target) noexcept;
+// Looks at one thread only: was it cold, and is unmounted now?
 [[nodiscard]] bool unmount_a_cold_one(runtime& rt, const carrier* target) noexcept;
 
 // The thread that runs here could be unmounted and leaves for the target: is it to stay mounted?

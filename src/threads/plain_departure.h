@@ -15,7 +15,14 @@ namespace luacoro {
 
 // In a C function of coro's that is registered only where the layout is known.
 [[nodiscard, gnu::always_inline]] inline runtime& runtime_of_plain_function(lua_State* L) noexcept {
-  return *static_cast<runtime*>(lua::quickly::userdata_upvalue(L));
+  return *static_cast<runtime*>(lua::by_layout::userdata_upvalue(L));
+}
+
+// Is a thread that waits there one that a plain departure can be for? Not one that is nested above
+// the base, nor one that closes another.
+[[nodiscard, gnu::always_inline]] inline bool is_plain_target(const carrier& there,
+                                                              lua_State* to) noexcept {
+  return there.base == to && there.how != waiting::close;
 }
 
 enum class leaving : std::uint8_t { in_general, pinned, warm, unmounted };
@@ -25,6 +32,8 @@ enum class leaving : std::uint8_t { in_general, pinned, warm, unmounted };
                                                               int n) noexcept {
   const carrier& here = *rt.current;
   if (n > sure_room || rt.finalizing != nullptr) [[unlikely]]
+    return leaving::in_general;
+  if (here.unwinding.active) [[unlikely]]
     return leaving::in_general;
   const bool is_mourned_base = here.mourned == L;
   if (lua::can_yield_by_layout(L, rt.layout)) {
@@ -43,7 +52,7 @@ template <waiting how>
                                                                carrier* mounted_on,
                                                                std::uint64_t wait, lua_State* to,
                                                                const place& at) noexcept {
-  if constexpr (is_normal(how)) return {{L, wait, mounted_on}, here.depth + 1};
+  if constexpr (is_normal(how)) return {{L, wait, mounted_on}, depth_above(here)};
   return link_of(to, at);
 }
 
@@ -56,11 +65,11 @@ template <waiting how>
   if constexpr (how == waiting::yield) here.resumer = {};
   if constexpr (is_normal(how)) {
     there.resumer = {L, wait, &here};
-    there.depth = here.depth + 1;
+    there.depth = depth_above(here);
   }
-  keep_reachable(rt, to, there.base, there.resumer.thread, how != waiting::transfer);
-  pass_values<lua::quickly>(rt, L, to, there.how, n);
-  stay_mounted<lua::quickly>(rt, L, how, wait, way == leaving::warm);
+  hold<lua::by_layout>(rt, to, there.resumer.thread);
+  pass_values<lua::by_layout>(rt, L, to, there.how, n);
+  stay_mounted<lua::by_layout>(rt, L, how, wait, way == leaving::warm);
   wake(rt, there);
   rt.current = &there;
   switch_context(here.left_at, there.left_at);
@@ -76,9 +85,9 @@ template <waiting how>
   const std::uint64_t wait = ++rt.switches;
   const thread_link link = next_link<how>(L, here, &here, wait, to, at);
   if constexpr (how == waiting::yield) here.resumer = {};
-  keep_reachable(rt, to, to, link.resumer.thread, how != waiting::transfer);
-  pass_values<lua::quickly>(rt, L, to, at.how, n);
-  stay_mounted<lua::quickly>(rt, L, how, wait, way == leaving::warm);
+  hold<lua::by_layout>(rt, to, link.resumer.thread);
+  pass_values<lua::by_layout>(rt, L, to, at.how, n);
+  stay_mounted<lua::by_layout>(rt, L, how, wait, way == leaving::warm);
   set_next(rt, to, at, link, there);
   rt.current = &there;
   switch_context(here.left_at, there.left_at);
@@ -93,10 +102,9 @@ template <waiting how>
   const std::uint64_t wait = ++rt.switches;
   const thread_link link = next_link<how>(L, here, nullptr, wait, to, at);
   if constexpr (how == waiting::yield) here.resumer = {};
-  lua_State* base = at.on != nullptr ? at.on->base : to;
-  keep_reachable(rt, to, base, link.resumer.thread, how != waiting::transfer);
-  pass_values<lua::quickly>(rt, L, to, at.how, n);
-  push_unmounted_ticket<lua::quickly>(rt, L, how, wait, {here.resumer, here.depth});
+  hold<lua::by_layout>(rt, at.on != nullptr ? at.on->base : to, link.resumer.thread);
+  pass_values<lua::by_layout>(rt, L, to, at.how, n);
+  push_unmounted_ticket<lua::by_layout>(rt, L, how, wait, {here.resumer, here.depth});
   set_next(rt, to, at, link, here);
   rt.leave_for = at.on;
   return lua::yield_frame(L, arrive_unmounted, rt);
@@ -108,8 +116,9 @@ template <waiting how>
 [[gnu::noinline]] bool depart_otherwise(lua_State* L, runtime& rt, lua_State* to, const place& at,
                                         int n, leaving way, int& results) {
   const bool is_target =
-      is_normal(how) ? at.where == standing::fresh || at.how == waiting::yield : takes_yields(at);
+      is_normal(how) ? at.where == standing::fresh || at.how == waiting::yield : takes_values(at);
   if (way == leaving::in_general || at.where > standing::fresh || !is_target) return false;
+  if (at.on != nullptr && at.on->base != to) return false;
   if (way == leaving::unmounted) {
     results = depart_unmounted<how>(L, rt, to, at, n);
     return true;

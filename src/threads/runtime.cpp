@@ -72,12 +72,12 @@ runtime& open_runtime(lua_State* L) {
   lua_setfield(L, LUA_REGISTRYINDEX, lua::do_nothing_key);
   lua_pushcfunction(L, raise_argument);
   rt.raiser_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  rt.keeper = lua_newthread(L);
-  luaL_ref(L, LUA_REGISTRYINDEX);
-  rt.scratch = lua_newthread(L);
-  luaL_ref(L, LUA_REGISTRYINDEX);
-  rt.arrays = lua_newthread(L);
-  luaL_ref(L, LUA_REGISTRYINDEX);
+  for (lua_State** own : {&rt.keeper, &rt.scratch, &rt.arrays, &rt.worker}) {
+    *own = lua_newthread(L);
+    luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  push_thread(rt.keeper, main);
+  push_thread(rt.keeper, main);
   prepare_collection(rt, L);
   prepare_census(rt, L);
   static constexpr char body[] =

@@ -32,7 +32,7 @@ enum class problem : std::uint8_t {
   to_busy,      // the target runs another thread by a standard resume
   not_resumed,  // yield: there is no resumer
   in_finalizer,
-  main_is_nested,  // the main thread, called on a coroutine's C stack, would be suspended
+  to_closing,  // the target waits for the end of a thread that it closes
   too_many_values,
   too_deep,    // max_depth
   unprepared,  // call `prepare_to_mount`, then check again
@@ -66,7 +66,6 @@ struct runtime {
   carriers pool;
   carrier* finalizing = nullptr;  // waits in `resume` inside a finalizer
   lua::layout layout;             // lua_version.h
-  bool holds = false;             // the keeper holds something (collection.h)
   bool watching = false;          // for the end of the collector's cycle (collection.h)
   carrier* leave_for = nullptr;   // what the base loop that is yielded to does next
 
@@ -75,11 +74,13 @@ struct runtime {
   std::size_t looked_at = 0;       // index of the carrier last looked at (mounting.h)
   saved_hook raising;              // of the thread that an error is on its way to (raising.h)
 
-  // Threads of coro's own, which never run, for what is on their stacks: what collection.h holds;
-  // error values being built; arrays with weak values, where no look-up is needed to find them.
+  // Threads of coro's own, for what is on their stacks: what collection.h holds; an error value on
+  // its way; arrays with weak values, where no look-up is needed to find them. And one to call
+  // functions in, protected, while no other thread runs.
   lua_State* keeper = nullptr;
   lua_State* scratch = nullptr;
   lua_State* arrays = nullptr;
+  lua_State* worker = nullptr;
   static constexpr int mourned_array = 1;  // bases by their carriers' indices (collection.h)
   static constexpr int census_array = 2;   // threads that coro made (census.h)
   std::size_t mourned_capacity = 0;
@@ -113,7 +114,7 @@ void run_base_loop(void* carrier_of_the_stack);
 
 // Could the current thread be unmounted where it stands? Nothing that is nested above a base.
 [[nodiscard]] inline bool can_unmount(const runtime& rt, lua_State* L, const carrier& on) noexcept {
-  return L == on.base && lua::can_yield(L, rt.layout);
+  return L == on.base && !on.unwinding.active && lua::can_yield(L, rt.layout);
 }
 
 }  // namespace luacoro

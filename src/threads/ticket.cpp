@@ -28,12 +28,20 @@ place find(const runtime& rt, lua_State* T, std::size_t ticket) noexcept {
   return is_mounted_nowhere ? place{} : place{.where = find_without_ticket(T)};
 }
 
+bool host_is_buried(const runtime& rt) noexcept {
+  const carrier* on = find(rt, rt.main).on;
+  return on != nullptr && on != &rt.host;
+}
+
+lua_State* thread_of_host(const runtime& rt) noexcept {
+  return host_is_buried(rt) ? rt.main : rt.host.suspended;
+}
+
 place find_resumer(const runtime& rt, const resumer_link& link) noexcept {
-  if (carrier* on = waits_mounted(link))
-    return {.where = standing::mounted, .how = on->how, .on = on};
   if (link.thread == nullptr) return {};
   const place at = find(rt, link.thread);
-  return wait_of(link.thread, at) == link.wait ? at : place{};
+  const bool waits = at.where <= standing::unmounted && wait_of(link.thread, at) == link.wait;
+  return waits && (at.on != &rt.host || !host_is_buried(rt)) ? at : place{};
 }
 
 void push_link(lua_State* T, const thread_link& link) noexcept {

@@ -102,10 +102,17 @@ template <typename Access = lua::by_api>
 // Where the resumer waits; nowhere (`dead`) if it does not wait any more.
 [[nodiscard]] place find_resumer(const runtime& rt, const resumer_link& link) noexcept;
 
-// Is a resumer there, and would it take what is yielded to it?
-[[nodiscard]] inline bool takes_yields(const place& at) noexcept {
+// Is somebody there, and would take what is passed? Not who closes another thread.
+[[nodiscard]] inline bool takes_values(const place& at) noexcept {
   return at.where != standing::dead && at.how != waiting::close;
 }
+
+// C code called main on a coroutine's C stack, and it was suspended there: what lies below, on the
+// host's C stack, cannot go on before that is over.
+[[nodiscard]] bool host_is_buried(const runtime& rt) noexcept;
+
+// Main as a target: what is suspended on the host's C stack, or main itself where that is buried.
+[[nodiscard]] lua_State* thread_of_host(const runtime& rt) noexcept;
 
 struct thread_link {
   resumer_link resumer;
@@ -122,8 +129,22 @@ struct thread_link {
           .depth = static_cast<unsigned>(lua_tointeger(T, depth))};
 }
 
+// The thread itself, on the stack of another one.                                     to: [-0, +1]
+inline void push_thread(lua_State* to, lua_State* T) noexcept {
+  lua_pushthread(T);
+  if (to != T) lua_xmove(T, to, 1);
+}
+
+// Must a thread keep its resumer alive? Main always is.
+[[nodiscard]] inline bool needs_anchor(const runtime& rt, const resumer_link& resumer) noexcept {
+  return resumer.thread != nullptr && resumer.thread != rt.main;
+}
+
+// With the anchor of the resumer, if it needs one.                                  T: [-0, +1..2]
 template <typename Access = lua::by_api>
-inline void push_mounted_ticket(runtime& rt, lua_State* T, const carrier& on) noexcept {
+[[gnu::always_inline]] inline void push_mounted_ticket(runtime& rt, lua_State* T,
+                                                       const carrier& on) noexcept {
+  if (needs_anchor(rt, on.resumer)) push_thread(T, on.resumer.thread);
   Access::push_name(T, rt.names.name(unmounted_tickets + on.index), rt.layout);
 }
 
@@ -140,12 +161,6 @@ template <typename Access = lua::by_api>
   const std::size_t tick = rt.switches / switches_per_tick % ticks;
   const std::size_t kind = static_cast<std::size_t>(how) * 2 + (linked ? 1 : 0);
   Access::push_name(T, rt.names.name(tick * ticket_kinds + kind), rt.layout);
-}
-
-// The thread itself, on the stack of another one.                                     to: [-0, +1]
-inline void push_thread(lua_State* to, lua_State* T) noexcept {
-  lua_pushthread(T);
-  if (to != T) lua_xmove(T, to, 1);
 }
 
 }  // namespace luacoro

@@ -204,4 +204,20 @@ describe("close", function()
       assert.are.same({ n = 1, true }, pack(coro.close(thread)))
     end)
   end
+
+  it("refuses to be left for the closer by a thread that it closes", function()
+    local refused
+    local thread = coro.create(function()
+      xpcall(error, function() -- which is called with the error of closing, too
+        refused = refused or pack(pcall(coro.transfer, nil))
+        return pcall(coro.transfer, nil)
+      end)
+    end)
+    coro.transfer(thread)
+    refused = nil
+    local results = pack(coro.close(thread))
+    assert.is_true(results.n >= 1)
+    assert.is_true(results[1])
+    assert.are.equal("dead", coro.status(thread))
+  end)
 end)

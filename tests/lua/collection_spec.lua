@@ -224,23 +224,77 @@ end)
 describe("a switch", function()
   fixture.leaves_nothing(before_each, after_each)
 
-  it("makes no garbage", function()
-    local thread = coro.create(function()
-      while true do coro.transfer(nil, 1, 2, 3, 4, 5) end
+  -- The thread that runs, whose base or resumer nobody else refers to, after a collection.
+  local function fill_memory()
+    collect()
+    local keep = {}
+    for i = 1, 1000 do keep[i] = { ("x"):rep(i % 200) } end
+    return keep
+  end
+
+  it("spares a thread that was left for by one that is closed since", function()
+    local x
+    x = coro.create(function()
+      coro.transfer(coro.create(function()
+        local ok, result = coro.resume(coro.create(function()
+          coro.close(x)
+          x = nil
+          fill_memory()
+          return "from the innermost"
+        end))
+        coro.transfer(nil, ok, result)
+      end))
     end)
-    local generator = coro.wrap(function()
-      while true do coro.yield(1, 2, 3, 4, 5) end
-    end)
+    assert.are.same({ n = 2, true, "from the innermost" }, fixture.pack(coro.transfer(x)))
+  end)
+
+  it("spares the base below a standard coroutine that runs, however it was come to", function()
+    local nested
+    local function start()
+      coro.safewrap(function(yield)
+        coro.resume(coro.create(function()
+          fixture.standard.wrap(function()
+            nested = coro.current()
+            local leave = yield
+            yield = nil
+            leave(1)
+            leave = nil -- luacheck: ignore
+            fill_memory()
+          end)()
+        end))
+      end)()
+    end
+    start()
+    assert.is_true((coro.resume(nested)))
+  end)
+
+  it("makes no garbage, however many values there are", function()
+    local values = {}
+    for i = 1, 50 do values[i] = i end
+    local function switching(switch)
+      return function()
+        while true do
+          switch()
+          switch(1, nil, 3)
+          switch(fixture.unpack(values))
+        end
+      end
+    end
+    local thread = coro.create(switching(function(...) coro.transfer(nil, ...) end))
+    local generator = coro.wrap(switching(coro.yield))
+    local pinned = coro.wrap(function() table.sort({ 2, 1 }, switching(coro.yield)) end)
     local function switch(n)
       for _ = 1, n do
-        coro.transfer(thread, 1, 2, 3, 4, 5, 6, 7, 8)
+        coro.transfer(thread)
+        coro.transfer(thread, fixture.unpack(values))
         generator(1, 2, 3, 4, 5, 6, 7, 8)
+        pinned(fixture.unpack(values))
       end
     end
     if jit then jit.off() end -- whose traces are allocated
-    switch(100)
-    collect()
+    collect() -- which makes stacks narrow
     collectgarbage "stop"
+    switch(100)
     local before = collectgarbage "count"
     switch(1000)
     local after = collectgarbage "count"

@@ -557,6 +557,44 @@ describe("a failed thread", function()
   end)
 end)
 
+describe("results and errors", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("are untouched by finalizers that run generators while tracebacks are built", function()
+    local running = true
+    local function make_garbage()
+      local function finalizer()
+        local generator = coro.wrap(function() coro.yield(1, 2, 3, 4, 5) end)
+        generator()
+        if running then make_garbage() end
+      end
+      if newproxy then -- luacheck: ignore
+        getmetatable(newproxy(true)).__gc = finalizer -- luacheck: ignore
+      else
+        setmetatable({}, { __gc = finalizer })
+      end
+    end
+    for _ = 1, 20 do make_garbage() end
+    local function fail(i)
+      local garbage = { i, {} }
+      error("failure " .. #garbage + i - 2, 0)
+    end
+    for i = 1, 2000 do
+      local message = "failure " .. i
+      local resumed = fixture.pack(coro.resume(coro.create(fail), i))
+      assert(resumed.n == 3 and resumed[2] == message and type(resumed[3]) == "string", message)
+      local wrapped = fixture.pack(pcall(coro.wrap(fail), i))
+      assert(wrapped.n == 2 and wrapped[2]:find(message, 1, true), message)
+      local stray = fixture.pack(pcall(coro.transfer, coro.create(function() end)))
+      assert(stray.n == 2 and stray[2] == "coroutine ended without transferring control", message)
+      local returned = fixture.pack(coro.resume(coro.create(function() return message, {}, i end)))
+      assert(returned.n == 4 and returned[2] == message and returned[4] == i, message)
+    end
+    running = false
+    fixture.collect()
+  end)
+end)
+
 describe("an error on its way out of a thread", function()
   leaves_nothing(before_each, after_each)
 

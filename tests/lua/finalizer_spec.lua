@@ -91,6 +91,16 @@ describe("in a finalizer", function()
       end)
     end)
 
+    it("leaving it is refused after an error was caught in it", function()
+      local refused
+      in_finalizer(function()
+        pcall(coro.wrap(function() error "caught" end))
+        refused = fixture.pack(pcall(coro.transfer, coro.create(function() end)))
+      end)
+      assert.is_false(refused[1])
+      assert.matches(refusal, refused[2])
+    end)
+
     it("leaving is allowed again after it", function()
       in_finalizer(function() coro.wrap(function() coro.yield() end)() end)
       local thread = coro.create(function() coro.transfer(nil, "left") end)
@@ -136,5 +146,25 @@ describe("a collector that the program stopped", function()
     assert.are.equal(hook, got)
     assert.are.equal("r", mask)
     assert.are.equal(1000, count)
+  end)
+
+  it("lets a debug hook be left", function()
+    collectgarbage "stop"
+    local thread = coro.create(function()
+      local count = 0
+      debug.sethook(function()
+        debug.sethook()
+        count = coro.transfer(nil, "from the hook")
+      end, "", 1)
+      while count == 0 do end
+      coro.transfer(nil, count)
+    end)
+    if jit then jit.off() end
+    local first = coro.transfer(thread)
+    local second = coro.transfer(thread, 42)
+    if jit then jit.on() end
+    collectgarbage "restart"
+    assert.are.equal("from the hook", first)
+    assert.are.equal(42, second)
   end)
 end)

@@ -1,5 +1,5 @@
 local fixture = require "fixture"
-local coro, collect = fixture.coro, fixture.collect
+local coro, collect, pack = fixture.coro, fixture.collect, fixture.pack
 
 local function in_sort(wait)
   table.sort({ 3, 2, 1 }, function(a, b)
@@ -79,6 +79,30 @@ describe("runaway recursion", function()
     assert.matches("stack overflow", err)
   end)
 
+  it("with much C in between ends before it has taken 100 MB", function()
+    local function resident()
+      local file = assert(io.open "/proc/self/statm")
+      local pages = file:read("*a"):match "^%d+ (%d+)"
+      file:close()
+      return pages * 4096
+    end
+    local before, most = resident(), 0
+    local function in_gsub(levels, f)
+      if levels == 0 then return f() end
+      return (("x"):gsub("x", function() in_gsub(levels - 1, f) end))
+    end
+    local function f()
+      local now = resident()
+      if now > most then most = now end
+      in_gsub(20, coro.wrap(f))
+    end
+    local ok, err = pcall(coro.wrap(f))
+    assert.is_false(ok)
+    assert.matches("C stack overflow", err)
+    assert.is_true(most - before < 100 * 2 ^ 20, (most - before) / 2 ^ 20 .. " MB")
+    collect()
+  end)
+
   it("leaves everything usable", function()
     recursion_through(nestings.wrap)
     assert.are.equal(1, coro.wrap(function() coro.yield(1) end)())
@@ -109,6 +133,29 @@ describe("C stacks", function()
 
     coro.close(threads[1])
     assert.are.equal("started", coro.transfer(late))
+    coro.configure(before)
+  end)
+
+  it("are taken from threads that could be unmounted, before they run out", function()
+    local before = coro.configure()
+    coro.configure { max_stacks = coro.stats().stacks_in_use + 4 }
+    local threads = {}
+    for i = 1, 40 do
+      threads[i] = coro.create(function(...) return coro.yield(...) end)
+      assert.are.same({ n = 2, true, i }, pack(coro.resume(threads[i], i)))
+    end
+    for i = 1, 40 do assert.are.same({ n = 2, true, -i }, pack(coro.resume(threads[i], -i))) end
+    coro.configure(before)
+  end)
+
+  it("are taken from threads under each other, too", function()
+    local before = coro.configure()
+    coro.configure { max_stacks = coro.stats().stacks_in_use + 4 }
+    local function descend(depth)
+      if depth == 0 then return "bottom" end
+      return coro.wrap(descend)(depth - 1)
+    end
+    assert.are.equal("bottom", coro.wrap(descend)(100))
     coro.configure(before)
   end)
 

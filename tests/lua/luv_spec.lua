@@ -126,21 +126,59 @@ describe("luv", function()
     assert.are.same({ { "A", "B", "C" }, { "D", "E" } }, answers)
   end)
 
-  it("cannot switch threads in callbacks while its loop runs in a thread", function()
-    local refused
-    local other = coro.create(function() end)
-    coro.wrap(function()
+  it("switches threads in callbacks in main while its loop runs in a thread", function()
+    local log = {}
+    local other = coro.create(function(...)
+      table.insert(log, pack(...))
+      table.insert(log, pack(coro.transfer(coro.main, "to the callback")))
+      coro.transfer(nil, "to it again")
+    end)
+    local step = coro.wrap(function()
+      for i = 1, 3 do coro.yield(i) end
+    end)
+    local result = coro.wrap(function()
       local timer = uv.new_timer()
       timer:start(0, 0, function()
-        refused = { pack(coro.resume(other)), pack(pcall(coro.transfer, other)) }
+        assert.is_true(coro.current() == nil)
+        table.insert(log, pack(step(), step()))
+        table.insert(log, pack(coro.transfer(other, "started")))
+        table.insert(log, pack(coro.transfer(other, "continued")))
         timer:close()
       end)
       uv.run()
+      return "the loop has ended"
     end)()
-    for _, result in ipairs(refused) do
-      assert.is_false(result[1])
-      assert.matches("attempt to suspend the main thread while it is called on", result[2])
-    end
+    assert.are.equal("the loop has ended", result)
+    assert.are.same({
+      pack(1, 2),
+      pack "started",
+      pack "to the callback",
+      pack "continued",
+      pack "to it again",
+    }, log)
+    assert.are.equal(3, step())
     assert.are.equal("suspended", coro.status(other))
+  end)
+
+  it("leaves main where it waits for a thread that calls it back and is not done", function()
+    local callback, loop
+    local log = {}
+    loop = coro.create(function()
+      local timer = uv.new_timer()
+      timer:start(0, 0, function()
+        timer:close()
+        -- main waits in transfer, below; this is main, too, and waits for `callback`
+        local got = coro.transfer(callback)
+        table.insert(log, got)
+      end)
+      uv.run()
+      coro.transfer(nil, "from the loop")
+    end)
+    callback = coro.create(function()
+      table.insert(log, coro.status(coro.main))
+      coro.transfer(nil, "to the callback, not to main below it")
+    end)
+    assert.are.equal("from the loop", coro.transfer(loop))
+    assert.are.same({ "suspended", "to the callback, not to main below it" }, log)
   end)
 end)

@@ -147,4 +147,16 @@ describe("safewrap", function()
     assert.matches("attempt to yield from a coroutine that was not resumed", err)
     f()
   end)
+
+  it("takes no room for each value that a nested thread yields", function()
+    local f = coro.safewrap(function(yield)
+      coro.wrap(function()
+        for i = 1, 30000 do yield(i) end
+      end)()
+    end)
+    for i = 1, 30000 do
+      if f() ~= i then error("not " .. i) end
+    end
+    f()
+  end)
 end)
