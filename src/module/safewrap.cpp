@@ -57,8 +57,14 @@ int call_generator(lua_State* L) {
       raise_refusal(L, rt, why);
     return go(L, rt, d);
   }
-  const bool is_over = find(rt, generator).where == standing::dead;
-  const problem why = is_over ? problem::to_dead : prepare(rt, d, by_ticket(rt));
+  problem why = problem::none;
+  if (rt.current->base == generator) {
+    why = L == generator ? problem::to_current : problem::to_busy;
+  } else if (find(rt, generator).where == standing::dead) {
+    why = problem::to_dead;
+  } else {
+    why = prepare(rt, d, by_ticket(rt));
+  }
   if (why != problem::none) [[unlikely]]
     raise_refusal(L, rt, why);
   put_in_box(L, generator);

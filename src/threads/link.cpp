@@ -3,8 +3,10 @@
 namespace luacoro {
 namespace {
 
-// The carrier that a thread without a ticket is the base of: others are nested above it.
-carrier* carrier_below(const runtime& rt, lua_State* T) noexcept {
+// The carrier that the thread is the base of; nullptr if there is none.
+carrier* carrier_below(const runtime& rt, lua_State* T, const place& at) noexcept {
+  if (at.on != nullptr) return at.on->base == T ? at.on : nullptr;
+  if (at.where != standing::busy) return nullptr;
   for (std::size_t i = 1; i < rt.pool.size(); ++i) {
     if (rt.pool.at(i)->base == T) return rt.pool.at(i);
   }
@@ -16,8 +18,8 @@ carrier* carrier_below(const runtime& rt, lua_State* T) noexcept {
 thread_link find_link(const runtime& rt, lua_State* T) noexcept {
   if (rt.current->base == T) return {rt.current->resumer, rt.current->depth};
   const place at = find(rt, T);
-  if (at.where <= standing::unmounted) return link_of(T, at);
-  const carrier* below = carrier_below(rt, T);
+  if (at.where == standing::unmounted) return link_of(T, at);
+  const carrier* below = carrier_below(rt, T, at);
   return below != nullptr ? thread_link{below->resumer, below->depth} : thread_link{};
 }
 
@@ -30,8 +32,8 @@ void link_to_departing(runtime& rt, lua_State* T, lua_State* departing) noexcept
     push_unmounted_ticket(rt, T, at.how, wait, link);
     return;
   }
-  carrier* on = at.on != nullptr ? at.on : carrier_below(rt, T);
-  if (on == nullptr || on == rt.current) return;
+  carrier* on = carrier_below(rt, T, at);
+  if (on == nullptr) return;
   // Below the ticket stands the anchor of the resumer that it had.
   lua_pop(on->suspended, needs_anchor(rt, on->resumer) ? 2 : 1);
   on->resumer = link.resumer;

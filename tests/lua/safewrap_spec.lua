@@ -66,6 +66,46 @@ describe("safewrap", function()
     assert.are.same({ 1, 101, 2, 102, 3, 103, 4, 104, 5, 105, "end", "end" }, got)
   end)
 
+  it("cross-yields any number of times", function()
+    local f = coro.safewrap(function(yield)
+      coro.wrap(function()
+        for i = 1, 10000 do yield(i) end
+      end)()
+    end)
+    coro.wrap(function()
+      for i = 1, 10000 do assert.are.equal(i, f()) end
+    end)()
+  end)
+
+  it("is refused to its own function, as wrap is", function()
+    local f, thread
+    f, thread = coro.safewrap(function(yield)
+      coro.resume(coro.create(yield), "first")
+      coro.transfer(nil, pcall(f, 1))
+    end)
+    assert.are.equal("first", f())
+    local ok, err = coro.transfer(thread)
+    assert.is_false(ok)
+    assert.matches("^cannot resume ", err)
+  end)
+
+  it("raises when its yield is called and only the thread was resumed that runs it", function()
+    local own
+    local _, thread = coro.safewrap(function(yield)
+      own = yield
+      coro.transfer(nil, "away")
+    end)
+    local outer = coro.create(function() fixture.standard.resume(thread) end)
+    local resumer = coro.create(function()
+      coro.resume(outer)
+      coro.transfer(nil, "the resumer goes on")
+    end)
+    assert.are.equal("away", coro.transfer(resumer))
+    local ok, err = pcall(own)
+    assert.is_false(ok)
+    assert.matches("attempt to yield from a coroutine that was not resumed", err)
+  end)
+
   it("cross-yields from inside sort", function()
     local f = coro.safewrap(function(yield)
       local t = { 3, 1, 2 }
