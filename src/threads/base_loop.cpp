@@ -23,7 +23,7 @@ struct heir {
 heir find_heir(const runtime& rt, const carrier& self) noexcept {
   lua_State* resumer = self.resumer.thread;
   if (const place at = find_resumer(rt, self.resumer); at.where != standing::dead)
-    return {resumer, at, link_of(resumer, at), true};
+    return {resumer, at, while_it_holds(rt, link_of(resumer, at)), true};
   lua_State* main = thread_of_host(rt);
   return {main, find(rt, main), {}, false};
 }
@@ -36,9 +36,10 @@ void continue_with(runtime& rt, carrier& self, const heir& next) noexcept {
   rt.leave_for = next.at.on;
 }
 
-// The n values on top of the base are what its resumer gets. False if they are too many for it.
+// The n values on top of the base are what its resumer gets. False if they are too many for it:
+// besides them there may be a status, and the thread itself when it is held.
 bool pass_results(runtime& rt, lua_State* T, int n, const heir& next) noexcept {
-  if (n > sure_room && lua::reserve(next.thread, n + 1, rt.layout) != lua::room::enough)
+  if (n > sure_room && lua::reserve(next.thread, n + 2, rt.layout) != lua::room::enough)
     return false;
   pass_values(rt, T, next.thread, next.at.how, n);
   return true;

@@ -7,7 +7,7 @@ namespace luacoro {
 namespace {
 
 problem make_room(const runtime& rt, const departure& d) noexcept {
-  switch (lua::reserve(d.to, d.values + 1, rt.layout)) {  // a status may come before the values
+  switch (lua::reserve(d.to, d.values + 2, rt.layout)) {
     case lua::room::enough: return problem::none;
     case lua::room::too_many: return problem::too_many_values;
     case lua::room::no_memory: break;
@@ -59,9 +59,9 @@ void hand_over(runtime& rt, departure& d) noexcept {
   carrier& here = *rt.current;
   const std::uint64_t wait = ++rt.switches;
 
-  thread_link link = link_of(d.to, d.at);
+  thread_link link = while_it_holds(rt, link_of(d.to, d.at));
   if (d.resumes) link = {{d.from, wait, d.unmounts ? nullptr : &here}, depth_above(here)};
-  if (d.returns) here.resumer = {};
+  if (here.resumer.thread == d.to) here.resumer = {};  // it waits no more
 
   hold(rt, d.at.on != nullptr ? d.at.on->base : d.to, link.resumer.thread);
   pass_values(rt, d.from, d.to, d.shaped ? waiting::transfer : d.at.how, d.values);

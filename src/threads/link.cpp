@@ -18,9 +18,10 @@ carrier* carrier_below(const runtime& rt, lua_State* T, const place& at) noexcep
 thread_link find_link(const runtime& rt, lua_State* T) noexcept {
   if (rt.current->base == T) return {rt.current->resumer, rt.current->depth};
   const place at = find(rt, T);
-  if (at.where == standing::unmounted) return link_of(T, at);
+  if (at.where == standing::unmounted) return while_it_holds(rt, link_of(T, at));
   const carrier* below = carrier_below(rt, T, at);
-  return below != nullptr ? thread_link{below->resumer, below->depth} : thread_link{};
+  if (below == nullptr) return {};
+  return while_it_holds(rt, {below->resumer, below->depth});
 }
 
 void link_to_departing(runtime& rt, lua_State* T, lua_State* departing) noexcept {

@@ -6,8 +6,8 @@
 
 namespace luacoro {
 
-// Wherever the thread is. Without a resumer if it has none or stands under a standard resume that
-// coro did not reach.
+// Wherever the thread is, as long as the link holds. Without a resumer if it has none or stands
+// under a standard resume that coro did not reach.
 [[nodiscard]] thread_link find_link(const runtime& rt, lua_State* T) noexcept;
 
 // `departing`, the current thread, is about to suspend and becomes the resumer of T, which is not

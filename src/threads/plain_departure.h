@@ -48,12 +48,19 @@ enum class leaving : std::uint8_t { in_general, pinned, warm, unmounted };
 
 // What becomes of the resumer link of `to`: set by `resume` and `wrap`, else what it was.
 template <waiting how>
-[[nodiscard, gnu::always_inline]] inline thread_link next_link(lua_State* L, const carrier& here,
+[[nodiscard, gnu::always_inline]] inline thread_link next_link(const runtime& rt, lua_State* L,
+                                                               const carrier& here,
                                                                carrier* mounted_on,
                                                                std::uint64_t wait, lua_State* to,
                                                                const place& at) noexcept {
   if constexpr (is_normal(how)) return {{L, wait, mounted_on}, depth_above(here)};
-  return link_of(to, at);
+  return while_it_holds(rt, link_of(to, at));
+}
+
+[[gnu::noinline]] inline void drop_stale_link(const runtime& rt, carrier& there) noexcept {
+  const thread_link link = while_it_holds(rt, {there.resumer, there.depth});
+  there.resumer = link.resumer;
+  there.depth = link.depth;
 }
 
 // From one mounted thread to another.                                  MAY SWITCH, MAY RAISE.
@@ -62,10 +69,13 @@ template <waiting how>
                                                  carrier& there, int n, leaving way) {
   carrier& here = *rt.current;
   const std::uint64_t wait = ++rt.switches;
-  if constexpr (how == waiting::yield) here.resumer = {};
+  if (how == waiting::yield || here.resumer.thread == to) here.resumer = {};  // it waits no more
   if constexpr (is_normal(how)) {
     there.resumer = {L, wait, &here};
     there.depth = depth_above(here);
+  } else if (needs_anchor(rt, there.resumer) && waits_mounted(there.resumer) == nullptr)
+      [[unlikely]] {
+    drop_stale_link(rt, there);
   }
   hold<lua::by_layout>(rt, to, there.resumer.thread);
   pass_values<lua::by_layout>(rt, L, to, there.how, n);
@@ -83,8 +93,8 @@ template <waiting how>
                                                   leaving way) {
   carrier& here = *rt.current;
   const std::uint64_t wait = ++rt.switches;
-  const thread_link link = next_link<how>(L, here, &here, wait, to, at);
-  if constexpr (how == waiting::yield) here.resumer = {};
+  const thread_link link = next_link<how>(rt, L, here, &here, wait, to, at);
+  if (how == waiting::yield || here.resumer.thread == to) here.resumer = {};  // it waits no more
   hold<lua::by_layout>(rt, to, link.resumer.thread);
   pass_values<lua::by_layout>(rt, L, to, at.how, n);
   stay_mounted<lua::by_layout>(rt, L, how, wait, way == leaving::warm);
@@ -100,8 +110,8 @@ template <waiting how>
                                                    const place& at, int n) {
   carrier& here = *rt.current;
   const std::uint64_t wait = ++rt.switches;
-  const thread_link link = next_link<how>(L, here, nullptr, wait, to, at);
-  if constexpr (how == waiting::yield) here.resumer = {};
+  const thread_link link = next_link<how>(rt, L, here, nullptr, wait, to, at);
+  if (how == waiting::yield || here.resumer.thread == to) here.resumer = {};  // it waits no more
   hold<lua::by_layout>(rt, at.on != nullptr ? at.on->base : to, link.resumer.thread);
   pass_values<lua::by_layout>(rt, L, to, at.how, n);
   push_unmounted_ticket<lua::by_layout>(rt, L, how, wait, {here.resumer, here.depth});

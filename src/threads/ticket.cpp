@@ -44,6 +44,12 @@ place find_resumer(const runtime& rt, const resumer_link& link) noexcept {
   return waits && (at.on != &rt.host || !host_is_buried(rt)) ? at : place{};
 }
 
+thread_link while_it_holds(const runtime& rt, const thread_link& link) noexcept {
+  // The wait that begins with this very switch is not on its stack yet.
+  if (!needs_anchor(rt, link.resumer) || link.resumer.wait == rt.switches) return link;
+  return find_resumer(rt, link.resumer).where != standing::dead ? link : thread_link{};
+}
+
 void push_link(lua_State* T, const thread_link& link) noexcept {
   push_thread(T, link.resumer.thread);
   lua_pushnumber(T, static_cast<lua_Number>(link.resumer.wait));

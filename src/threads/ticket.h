@@ -129,6 +129,10 @@ struct thread_link {
           .depth = static_cast<unsigned>(lua_tointeger(T, depth))};
 }
 
+// The same if it still holds. Nothing but the stack of a suspended thread keeps alive who resumed
+// it and waits no more, so nobody may go on with such a link.
+[[nodiscard]] thread_link while_it_holds(const runtime& rt, const thread_link& link) noexcept;
+
 // The thread itself, on the stack of another one.                                     to: [-0, +1]
 inline void push_thread(lua_State* to, lua_State* T) noexcept {
   lua_pushthread(T);

@@ -243,6 +243,15 @@ describe("the resumer link", function()
     assert.are.same({ n = 2, true, "y" }, pack(coro.transfer(b, coro.yield, "y")))
   end)
 
+  it("counts for max_depth only as long as it holds", function()
+    local a, b = new_puppet(), new_puppet()
+    for _ = 1, 3000 do
+      assert.are.equal("resumed", coro.transfer(a, coro.resume, b, same, "resumed"))
+      coro.transfer(a, "wait over")
+      a, b = b, a
+    end
+  end)
+
   it("of an earlier resume does not come back with a later one of another thread", function()
     local a, b = new_linked()
     local c = new_puppet()
