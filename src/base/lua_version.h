@@ -153,10 +153,14 @@ inline void push_weak_array(lua_State* L, std::size_t n) {
 
 // ---- protected calls -------------------------------------------------------------------------
 
-// Calls function(data) so that nothing it raises gets out. An error value goes on the stack of
-// `errors_to`, another thread, or is dropped.                                              [-0, +0]
+// Calls function(data) so that nothing it raises gets out, and no debug hook sees it. An error
+// value goes on the stack of `errors_to`, another thread, or is dropped.                   [-0, +0]
 inline int call_protected(lua_State* L, lua_CFunction function, void* data,
                           lua_State* errors_to = nullptr) noexcept {
+  constexpr int of_calls = LUA_MASKCALL | LUA_MASKRET;
+  const lua_Hook hook = lua_gethook(L);
+  const int mask = lua_gethookmask(L), count = lua_gethookcount(L);
+  if ((mask & of_calls) != 0) lua_sethook(L, hook, mask & ~of_calls, count);
 #if LUA_VERSION_NUM >= 502
   lua_pushcfunction(L, function);
   lua_pushlightuserdata(L, data);
@@ -171,6 +175,7 @@ inline int call_protected(lua_State* L, lua_CFunction function, void* data,
       lua_pop(L, 1);
     }
   }
+  if ((mask & of_calls) != 0) lua_sethook(L, hook, mask, count);
   return status;
 }
 

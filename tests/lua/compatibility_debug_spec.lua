@@ -1,4 +1,5 @@
 -- As in the standard library: what the debug library shows of threads, and hooks in them.
+local coro = require "fixture".coro
 local compatibility = require "compatibility"
 local program, plain_program = compatibility.program, compatibility.plain_program
 
@@ -85,6 +86,37 @@ program("debug.traceback in a thread shows that thread only", function(co, log)
   co.resume(thread)
   log(co.resume(thread))
 end)
+
+-- The events that a hook gets in a thread. After a standard yield LuaJIT reports the line again.
+for name, mask in pairs { call = "c", ["return"] = "r", line = "l", all = "crl" } do
+  program("a hook gets the events of a thread: " .. name, function(co, log)
+    if jit then jit.off() end -- compiled code calls no hooks
+    local yield, resume, current = co.yield, co.resume, coro.current
+    local thread = co.create(function(a)
+      local b = yield(a)
+      local function inner(c)
+        local d = yield(c)
+        return d
+      end
+      b = inner(b) + 1
+      for i = 1, 2 do b = b + yield(i) end
+      return b
+    end)
+    local events = {}
+    debug.sethook(thread, function(event, line)
+      if current() ~= thread then return end
+      local info = debug.getinfo(2, "Sn")
+      local text = event .. " " .. (line and line - info.linedefined or info.what)
+      if text ~= events[#events] or event ~= "line" then events[#events + 1] = text end
+    end, mask)
+    for i = 1, 5 do
+      log(resume(thread, i))
+      log(table.concat(events, ", "))
+    end
+    debug.sethook(thread)
+    if jit then jit.on() end
+  end)
+end
 
 if not jit then -- which has one hook for all threads
   program("a thread has the hook of the thread that created it", function(co, log)

@@ -48,6 +48,57 @@ describe("debug hooks", function()
     assert.is_true(transfers >= 3)
   end)
 
+  it("count, in a thread that is left and continued", function()
+    if jit then jit.off() end
+    local counted = 0
+    local thread = coro.create(function()
+      for _ = 1, 5 do
+        busy(1000)
+        coro.yield()
+      end
+    end)
+    debug.sethook(thread, function()
+      if coro.current() == thread then counted = counted + 1 end
+    end, "", 100)
+    for _ = 1, 5 do
+      local before = counted
+      assert.is_true((coro.resume(thread)))
+      assert.is_true(counted - before >= 9)
+    end
+    debug.sethook(thread)
+    if jit then jit.on() end
+  end)
+
+  it("see none of the calls that coro makes for itself", function()
+    if jit then jit.off() end
+    -- The C functions that are called in main and in the thread.
+    local function events(thread, f, ...)
+      local seen = {}
+      local function hook()
+        local func = debug.getinfo(2, "f").func
+        if debug.getinfo(func, "S").what == "C" then seen[#seen + 1] = func end
+      end
+      debug.sethook(thread, hook, "c")
+      debug.sethook(hook, "c")
+      f(...)
+      debug.sethook()
+      debug.sethook(thread)
+      return { fixture.unpack(seen, jit and 2 or 1) } -- on LuaJIT the second sethook is seen
+    end
+    local values = {}
+    for i = 1, 100 do values[i] = i end
+    local unpack = fixture.unpack
+    local thread = coro.create(function(...)
+      coro.yield()
+      error { ... }
+    end)
+    assert.are.same({ unpack, coro.resume, coro.yield, debug.sethook },
+                    events(thread, function() coro.resume(thread, unpack(values)) end))
+    assert.are.same({ coro.resume, error, debug.sethook },
+                    events(thread, coro.resume, thread))
+    if jit then jit.on() end
+  end)
+
   it("may run generators", function()
     if jit then jit.off() end
     local sum = 0
@@ -66,37 +117,4 @@ describe("debug hooks", function()
     if jit then jit.on() end
     assert.is_true(sum > 0)
   end)
-end)
-
-describe("debug functions on suspended threads", function()
-  fixture.leaves_nothing(before_each, after_each)
-
-  for name, wait in pairs {
-    transfer = function() coro.transfer(nil) end,
-    ["transfer inside sort"] = function()
-      table.sort({ 2, 1 }, function(a, b)
-        coro.transfer(nil)
-        return a < b
-      end)
-    end,
-  } do
-    it("show where it waits in " .. name, function()
-      local thread = coro.create(function()
-        local known_local = 42
-        wait()
-        return known_local
-      end)
-      coro.transfer(thread)
-      assert.matches("hooks_spec.lua:%d+", debug.traceback(thread))
-      local seen
-      for level = 0, 10 do
-        local info = debug.getinfo(thread, level, "S")
-        if not info then break end
-        local first, value = debug.getlocal(thread, level, 1)
-        if first == "known_local" then seen = value end
-      end
-      assert.are.equal(42, seen)
-      coro.close(thread)
-    end)
-  end
 end)
