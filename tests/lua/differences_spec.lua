@@ -37,6 +37,20 @@ describe("unlike in the standard library,", function()
     assert.are.same({ n = 3, true, 7, nil }, pack(coro.resume(coro.create(coro.yield), 7, nil)))
   end)
 
+  if standard.isyieldable and not jit then
+    it("isyieldable is true inside a function that C calls", function()
+      local function inside(co)
+        local yieldable
+        assert(co.resume(co.create(function()
+          table.sort({ 2, 1 }, function() yieldable = co.isyieldable() end)
+        end)))
+        return yieldable
+      end
+      assert.is_false(inside(standard))
+      assert.is_true(inside(coro))
+    end)
+  end
+
   it("yield in main raises the standard's error", function()
     assert.are.same(pack(pcall(standard.yield, 1)), pack(pcall(coro.yield, 1)))
   end)
