@@ -78,6 +78,59 @@ describe("close", function()
     assert.are.same({ n = 2, true, "reached the end" }, pack(coro.resume(outer)))
   end)
 
+  if jit then
+    it("raises inside a hook or finalizer for a thread that a hook would have to unwind", function()
+      local function suspended()
+        local thread = coro.create(in_sort(coro.transfer))
+        coro.transfer(thread)
+        return thread
+      end
+      local results = {}
+      local function try(thread) results[#results + 1] = pack(pcall(coro.close, thread)) end
+      local first, second = suspended(), suspended()
+      jit.off()
+      debug.sethook(function()
+        debug.sethook()
+        try(first)
+      end, "", 1)
+      for _ = 1, 10 do try(coro.create(print)) end
+      jit.on()
+      getmetatable(newproxy(true)).__gc = function() try(second) end
+      fixture.collect()
+      local refused = 0
+      for _, result in ipairs(results) do
+        if not result[1] then
+          assert.matches("inside a finalizer or a debug hook", result[2])
+          refused = refused + 1
+        end
+      end
+      assert.are.equal(2, refused)
+      assert.is_true(coro.close(first) and coro.close(second))
+    end)
+  end
+
+  if not fixture.standard.close then
+    it("raises where there is no C stack to unwind an unmounted thread on", function()
+      local before = coro.configure()
+      coro.configure { warm_stacks = 0 }
+      local thread = coro.create(function() coro.transfer(nil) end)
+      coro.transfer(thread)
+      local function close_in_thread()
+        coro.configure { max_stacks = coro.stats().stacks_in_use }
+        local result = pack(pcall(coro.close, thread))
+        coro.configure { max_stacks = before.max_stacks }
+        return result
+      end
+      local result
+      coro.wrap(function() in_sort(function() result = result or close_in_thread() end)() end)()
+      assert.is_false(result[1])
+      assert.matches("too many C stacks", result[2])
+      assert.are.equal("suspended", coro.status(thread))
+      assert.is_true(coro.close(thread))
+      coro.configure(before)
+    end)
+  end
+
   it("raises for what is not a thread", function()
     assert.has_error(function() coro.close(1) end)
     assert.has_error(function() coro.close() end)

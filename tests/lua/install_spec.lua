@@ -55,6 +55,16 @@ describe("install", function()
 end)
 
 describe("require", function()
+  it("finds the standard library where package.loaded does not have it", function()
+    local output = fixture.run [[
+      local standard = coroutine
+      package.loaded.coroutine = nil
+      local coro = require "coro"
+      assert(coro.install() == standard and coroutine == coro)
+    ]]
+    assert.are.equal("end of program\nexit status 0\n", output)
+  end)
+
   it("gives the same module again", function()
     package.loaded.coro = nil
     assert.are.equal(coro, require "coro")

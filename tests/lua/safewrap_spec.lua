@@ -175,6 +175,36 @@ describe("safewrap", function()
     assert.is_false(pcall(f))
   end)
 
+  it("yields for a thread outside while the function waits in a standard coroutine", function()
+    local own
+    local f = coro.safewrap(function(yield)
+      own = yield
+      fixture.standard.wrap(function() coro.transfer(nil, "inside") end)()
+    end)
+    local caller = coro.create(function() coro.transfer(nil, "the caller got", f()) end)
+    assert.are.equal("inside", coro.transfer(caller))
+    local outside = coro.create(function()
+      coro.transfer(nil, "the thread outside got", own "its value")
+    end)
+    assert.are.same({ n = 2, "the caller got", "its value" }, pack(coro.transfer(outside)))
+    assert.are.same({ n = 2, "the thread outside got", "an answer" }, pack(f "an answer"))
+  end)
+
+  it("raises when the thread that it would continue calls it", function()
+    local f, inner
+    f = coro.safewrap(function(yield)
+      coro.wrap(function()
+        inner = coro.current()
+        yield(1)
+        coro.transfer(nil, pcall(f))
+      end)()
+    end)
+    assert.are.equal(1, f())
+    local ok, err = coro.transfer(inner)
+    assert.is_false(ok)
+    assert.matches("cannot resume ", err)
+  end)
+
   it("raises when its yield is called and nobody waits", function()
     local own
     local f = coro.safewrap(function(yield)

@@ -10,6 +10,22 @@ local libraries = { standard = standard, coro = coro }
 
 local function weak(...) return setmetatable({ ... }, { __mode = "v" }) end
 
+describe("a thread that coro suspended", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  if jit or _VERSION == "Lua 5.1" then return end
+
+  it("is refused by a standard resume, and fails or waits on", function()
+    local thread = coro.create(function() return coro.transfer(nil) end)
+    coro.transfer(thread)
+    local ok, err = standard.resume(thread, "x")
+    assert.is_false(ok)
+    local was_unmounted = coro.status(thread) == "dead"
+    assert.matches(was_unmounted and "was suspended by coro and must be continued by it"
+                   or "cannot resume non%-suspended coroutine", err)
+  end)
+end)
+
 describe("a thread made by the standard create", function()
   fixture.leaves_nothing(before_each, after_each)
 
