@@ -163,9 +163,11 @@ describe("what coro keeps at level 0 of a suspended thread", function()
 
   -- Such a thread may be lost, or end by an error.
   it("is harmless when it is overwritten, even by what is kept elsewhere", function()
-    local foreign = { n = 4, nil, 1, "text", coro.create(print) }
+    local foreign, alive = { n = 4, nil, 1, "text", coro.create(print) }, {}
     for _, make in pairs(makers) do
-      local kept = kept_by((make()))
+      local thread = make()
+      alive[#alive + 1] = thread
+      local kept = kept_by(thread)
       for i = 1, kept.n do
         foreign.n = foreign.n + 1
         foreign[foreign.n] = kept[i]
@@ -186,6 +188,7 @@ describe("what coro keeps at level 0 of a suspended thread", function()
       end
     end
     assert.is_true(overwritten > 100)
+    for _, thread in ipairs(alive) do assert.are_not.equal("dead", coro.status(thread)) end
     assert.are.equal("fine", (coro.wrap(function() return coro.yield "fine" end)()))
   end)
 end)
