@@ -59,7 +59,10 @@ runtime& open_runtime(lua_State* L) {
   lua_pop(L, 1);
 
   lua_State* main = lua::main_thread(L);
-  if (main == nullptr) luaL_error(L, "coro must be required by the main thread first");
+  if (main == nullptr) {
+    luaL_error(L, "coro must be required by the main thread first");
+    __builtin_unreachable();
+  }
   void* memory = lua_newuserdata(L, sizeof(runtime));
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, close_runtime);
