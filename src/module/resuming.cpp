@@ -35,6 +35,17 @@ void raise_refusal(lua_State* L, const runtime& rt, problem why) {
 
 namespace {
 
+// 5.4's `wrap` raises the error that its thread died by, if nobody closed the thread since.
+// MAY SWITCH (__close metamethods run).
+void raise_unclosed_error(lua_State* L, lua_State* T) {
+  if (!lua::has_close || lua_status(T) <= LUA_YIELD) return;
+  const bool adds_position = lua::close(T) != LUA_ERRMEM && lua::wrap_adds_position(T, -1);
+  if (adds_position) luaL_where(L, 1);
+  lua_xmove(T, L, 1);
+  if (adds_position) lua_concat(L, 2);
+  lua_error(L);
+}
+
 int resume_thread(lua_State* L, runtime& rt, lua_State* to) {
   departure d{.from = L, .to = to, .at = {}, .values = lua_gettop(L) - 1, .how = waiting::resume};
   if (const problem why = prepare_resume(rt, d); why != problem::none) {
@@ -48,7 +59,10 @@ int resume_thread(lua_State* L, runtime& rt, lua_State* to) {
 
 int resume_wrapped_thread(lua_State* L, runtime& rt, lua_State* to) {
   departure d{.from = L, .to = to, .at = {}, .values = lua_gettop(L), .how = waiting::wrap};
-  if (const problem why = prepare_resume(rt, d); why != problem::none) raise_refusal(L, rt, why);
+  if (const problem why = prepare_resume(rt, d); why != problem::none) {
+    if (why == problem::to_dead) raise_unclosed_error(L, to);
+    raise_refusal(L, rt, why);
+  }
   return go(L, rt, d);
 }
 

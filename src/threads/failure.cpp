@@ -24,8 +24,21 @@ void push_error(lua_State* L, const failure& f) {
   if (f.text != nullptr) {
     lua_pushstring(L, f.text);
   } else {
-    lua_pushvalue(f.failed, -1);
+    // There and back: a thread that failed has no room for a value more.
     lua_xmove(f.failed, L, 1);
+    lua_pushvalue(L, -1);
+    lua_xmove(L, f.failed, 1);
+  }
+}
+
+// Who called the C function that T waits in, as luaL_where has it; "" if it is no Lua function.
+//                                                                                           L: [+1]
+void push_position(lua_State* L, lua_State* T) {
+  lua_Debug ar;
+  if (lua_getstack(T, 1, &ar) && lua_getinfo(T, "Sl", &ar) && ar.currentline > 0) {
+    lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+  } else {
+    lua_pushliteral(L, "");
   }
 }
 
@@ -39,11 +52,8 @@ int build_report(lua_State* L) {
     lua::push_traceback(L, f.failed);
   } else {
     push_error(L, f);
-    lua_Debug ar;
-    if (f.how == waiting::wrap && f.resumed && !f.out_of_memory && lua::wrap_adds_position(L, -1) &&
-        lua_getstack(f.recipient, 1, &ar) && lua_getinfo(f.recipient, "Sl", &ar) &&
-        ar.currentline > 0) {
-      lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+    if (f.how == waiting::wrap && f.resumed && !f.out_of_memory && lua::wrap_adds_position(L, -1)) {
+      push_position(L, f.recipient);
       lua_insert(L, -2);
       lua_concat(L, 2);
     }

@@ -802,6 +802,25 @@ describe("the error of a wrap function", function()
     end
   end
 
+  program("is a number where pcall called it", function(library)
+    local _, err = pcall(library.wrap(function() error(12, 0) end))
+    return type(err), tostring(err)
+  end)
+
+  program("is what its thread died by in a resume before", function(library)
+    local thread
+    local f = library.wrap(function()
+      thread = library.running()
+      library.yield()
+      error("text", 0)
+    end)
+    f()
+    local ok, err = library.resume(thread)
+    local _, first = pcall(call, f)
+    local _, second = pcall(call, f)
+    return ok, err, first, second
+  end)
+
   program("is nil", function(library) return pcall(call, library.wrap(function() error() end)) end)
 
   program("is a function", function(library)
