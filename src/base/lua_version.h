@@ -84,18 +84,12 @@ inline constexpr const char* thread_expected =
 inline constexpr bool tells_what_it_got = LUA_VERSION_NUM >= 504;
 
 #if LUACORO_LUAJIT
-inline constexpr const char* yield_in_main = "attempt to yield across C-call boundary";
-inline constexpr const char* yield_across_c = yield_in_main;
 inline constexpr const char* resume_running = "cannot resume running coroutine";
 inline constexpr const char* resume_normal = resume_running;
 #elif LUA_VERSION_NUM == 501
-inline constexpr const char* yield_in_main = "attempt to yield across metamethod/C-call boundary";
-inline constexpr const char* yield_across_c = yield_in_main;
 inline constexpr const char* resume_running = "cannot resume running coroutine";
 inline constexpr const char* resume_normal = "cannot resume normal coroutine";
 #else
-inline constexpr const char* yield_in_main = "attempt to yield from outside a coroutine";
-inline constexpr const char* yield_across_c = "attempt to yield across a C-call boundary";
 inline constexpr const char* resume_running = "cannot resume non-suspended coroutine";
 inline constexpr const char* resume_normal = resume_running;
 #endif
@@ -541,6 +535,16 @@ using continuation = lua_CFunction;
 #define LUACORO_CONTINUATION(name) int name(lua_State* L)
 #define LUACORO_CONTINUED_FOR (lua_touserdata(L, lua_upvalueindex(1)))
 #endif
+
+// What the standard yield does with all values on the stack. To be returned by a C function.
+// MAY RAISE (the standard's error).
+inline int yield_values(lua_State* L) {
+#if LUACORO_LUAJIT
+  // The error of lua_yield lacks the position that the standard yield's has.
+  if (!lua_isyieldable(L)) return luaL_error(L, "attempt to yield across C-call boundary");
+#endif
+  return lua_yield(L, lua_gettop(L));
+}
 
 // Yields with the whole frame, so that every slot stays where it is. To be returned by a C function
 // for which can_yield holds. With continuations it does not come back: `then` goes on.

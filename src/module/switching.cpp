@@ -27,7 +27,7 @@ int transfer_as(lua_State* L, waiting how) {
 int yield_from(lua_State* L, runtime& rt) {
   const carrier& here = *rt.current;
   // Not run by coro, but by a standard resume or by the host: the ordinary yield, or its error.
-  if (L != here.base || &here == &rt.host) return lua_yield(L, lua_gettop(L));
+  if (L != here.base || &here == &rt.host) return lua::yield_values(L);
 
   const resumer_link resumer = here.resumer;
   departure d{.from = L,

@@ -111,6 +111,12 @@ describe("resume and yield", function()
     local ok, err = pcall(coro.yield)
     assert.is_false(ok)
     assert.are.equal(select(2, pcall(fixture.standard.yield)), err)
+    local function call(yield)
+      local x = yield()
+      return x
+    end
+    local _, expected = pcall(call, fixture.standard.yield)
+    assert.are.equal(expected, select(2, pcall(call, coro.yield)))
   end)
 
   it("yield raises in a thread that was transferred into, which goes on", function()
