@@ -417,6 +417,14 @@ inline void enter_hook_again([[maybe_unused]] lua_State* L,
 #endif
 }
 
+// Raises the value on top from inside a debug hook. On LuaJIT the note that one runs is taken back
+// first: what catches the error may be `load`, which does not.
+[[noreturn]] inline void raise_in_hook(lua_State* L, const layout& known) {
+  (void)leave_hook(L, known);
+  lua_error(L);
+  __builtin_unreachable();
+}
+
 // Would a hook of another thread be called? Not on LuaJIT while a finalizer or a hook runs.
 inline bool hooks_work([[maybe_unused]] lua_State* L,
                        [[maybe_unused]] const layout& known) noexcept {

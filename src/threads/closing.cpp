@@ -21,7 +21,8 @@ int depth_of(lua_State* L) noexcept {
 // the first of its kind; and whatever goes on in those frames goes on less deep than that, since
 // the protected call that caught the error stood in between.
 void keep_unwinding(lua_State* L, lua_Debug* ar) {
-  carrier& here = *runtime_of_universe(L).current;
+  runtime& rt = runtime_of_universe(L);
+  carrier& here = *rt.current;
   if (L != here.base || !here.unwinding.active) return;
   int& called_at = here.unwinding.called_at;
   const bool in_call = called_at != 0 && is_deep(L, called_at);
@@ -32,7 +33,7 @@ void keep_unwinding(lua_State* L, lua_Debug* ar) {
   }
   called_at = 0;
   lua_pushstring(L, closing_text);
-  lua_error(L);
+  lua::raise_in_hook(L, rt.layout);
 }
 
 }  // namespace

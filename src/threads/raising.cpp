@@ -13,7 +13,7 @@ void raise_now(lua_State* L, lua_Debug*) {
   if (rt.raising.thread != L) return;
   restore_hook(rt);
   lua_xmove(rt.scratch, L, 1);
-  lua_error(L);
+  lua::raise_in_hook(L, rt.layout);
 }
 
 }  // namespace

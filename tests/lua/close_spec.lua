@@ -162,6 +162,22 @@ describe("close", function()
     assert.are.equal(0, after)
   end)
 
+  it("is not kept off by load, whose reader raises what it caught", function()
+    local after = false
+    local loads = (loadstring and load) or load
+    local thread = coro.create(function()
+      loads(function() pcall(coro.transfer, nil) end)
+      after = true
+    end)
+    for _ = 1, 2 do
+      coro.transfer(thread)
+      assert.is_true(coro.close(thread))
+      assert.are.equal("dead", coro.status(thread))
+      assert.is_false(after)
+      thread = coro.create(function() pcall(in_sort(coro.transfer)) end)
+    end
+  end)
+
   it("lets message handlers of a pinned thread run to their end", function()
     local steps = 0
     local thread = coro.create(function()
