@@ -101,7 +101,7 @@ local function transfer(how)
   return function(m, T, operation)
     local X = target(m, T, operation.to)
     begin(m, T, operation)
-    refer(T, X)
+    if operation.to ~= "nil" then refer(T, X) end
     if is_refused(m, T, X, "transfer") then return end
     m:suspend(how)
     m:continue(X, expand(operation.values))
@@ -124,7 +124,7 @@ operations["throw"] = function(m, T, operation)
   -- docs/reference.md: LuaJIT raises it after a pcall of the ordinary yield itself.
   if m.version.is_jit and X.state == "yielded" and X.pending.caught then m.undefined() end
   begin(m, T, operation)
-  refer(T, X)
+  if operation.to ~= "nil" then refer(T, X) end
   if is_refused(m, T, X, "throw") then return end
   m:suspend "transfer"
   m:continue_with_error(X, error_value(operation.error, ""))
