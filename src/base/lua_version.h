@@ -45,25 +45,25 @@ inline constexpr bool has_close = LUA_VERSION_NUM >= 504;
 
 // ---- C stacks --------------------------------------------------------------------------------
 
-// The deepest recursion in C that the version allows before it raises, measured with its hungriest
-// library function, string.gsub: 200 levels of 9.2 KB on 5.1 to 5.3 and of 2.1 KB on 5.4. LuaJIT
-// counts no levels; its own "stack overflow" comes when the Lua stack has 65,500 slots, of which a
-// tail call of gsub takes 5: after 13,095 of them, that is 117 MB.
+// What the deepest recursion in C takes that the version allows before it raises, measured with its
+// hungriest library function, string.gsub: 222 levels (22 of them while an error is handled) of
+// 9.2 KB on 5.1 to 5.3 and of 2.1 KB on 5.4. LuaJIT counts no levels but the slots of its Lua
+// stack, of which each takes 5 at the least: 13,100 levels of 8.8 KB. The rest is for what the
+// innermost function needs itself.
 #if LUACORO_LUAJIT
 inline constexpr std::size_t needed_stack_size = std::size_t{128} << 20;
 #elif LUA_VERSION_NUM >= 504
 inline constexpr std::size_t needed_stack_size = std::size_t{1} << 20;
 #else
-inline constexpr std::size_t needed_stack_size = std::size_t{2} << 20;
+inline constexpr std::size_t needed_stack_size = std::size_t{3} << 20;
 #endif
-// More than the hungriest of other libraries takes, LPeg with 10.5 KB a level; and on 5.1 twice
-// what a host usually has, since string.match of 5.1 knows no limit at all.
+
+// C libraries may be hungrier, and are used to the 8 MiB that a host's C stack usually has. 5.1
+// gets twice that, since its string.match knows no limit at all.
 #if LUACORO_LUAJIT
 inline constexpr std::size_t usual_stack_size = needed_stack_size;
-#elif LUA_VERSION_NUM == 501
-inline constexpr std::size_t usual_stack_size = std::size_t{16} << 20;
 #else
-inline constexpr std::size_t usual_stack_size = std::size_t{4} << 20;
+inline constexpr std::size_t usual_stack_size = std::size_t{LUA_VERSION_NUM == 501 ? 16 : 8} << 20;
 #endif
 
 // Up to so many threads it is faster to keep them mounted than to let them yield, on the machine

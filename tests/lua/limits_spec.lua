@@ -70,6 +70,28 @@ describe("runaway recursion", function()
     end)
   end
 
+  it("in C, while an error is handled, ends in Lua's own error on a thread", function()
+    assert.is_false(in_thread(function()
+      local function f() return string.gsub("x", "x", f) end
+      return (xpcall(f, f))
+    end))
+  end)
+
+  local nested = {
+    parentheses = "return " .. ("("):rep(10000),
+    tables = "return " .. ("{"):rep(10000),
+    functions = ("return function() "):rep(10000),
+    blocks = ("do "):rep(10000),
+    operators = "return " .. ("a .. "):rep(10000),
+  }
+  for name, text in pairs(nested) do
+    it("in the parser, through " .. name .. ", ends in Lua's own error on a thread", function()
+      local f, err = in_thread(function() return (loadstring or load)(text) end)
+      assert.is_nil(f)
+      assert.is_truthy(err:find "overflow" or err:find "levels", err)
+    end)
+  end
+
   it("in Lua ends in Lua's own error on a thread", function()
     local ok, err = coro.resume(coro.create(function()
       local function f() return 1 + f() end
