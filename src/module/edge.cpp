@@ -71,7 +71,7 @@ void push_problem(lua_State* L, const runtime& rt, problem why, const char* verb
 void raise_problem(lua_State* L, const runtime& rt, problem why, const char* verb) {
   luaL_where(L, 1);
   push_problem(L, rt, why, verb);
-  lua_concat(L, 2);
+  if (why != problem::no_memory) lua_concat(L, 2);  // Lua's own has no position
   lua_error(L);
   __builtin_unreachable();
 }

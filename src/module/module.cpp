@@ -5,8 +5,6 @@
 namespace luacoro {
 namespace {
 
-constexpr const char* module_key = "luacoro.module";
-
 // Upvalues: the runtime, the module, the standard coroutine table.
 // install() -> the standard coroutine table
 int install(lua_State* L) {
@@ -65,9 +63,10 @@ void push_standard_table(lua_State* L) {
 // MAY RAISE (memory; a Lua state that coro cannot be used in).                             [-0, +1]
 extern "C" [[gnu::visibility("default")]] int luaopen_coro(lua_State* L) {
   using namespace luacoro;
-  lua_getfield(L, LUA_REGISTRYINDEX, module_key);
-  if (lua_istable(L, -1)) return 1;
-
+  if (const runtime* known = find_runtime(L)) {
+    push_from_shelf(*known, L, runtime::module_table);
+    return 1;
+  }
   runtime& rt = open_runtime(L);  // [runtime]
   const int runtime_index = lua_gettop(L);
   lua_createtable(L, 0, 20);  // [runtime, module]
@@ -92,6 +91,9 @@ extern "C" [[gnu::visibility("default")]] int luaopen_coro(lua_State* L) {
   lua_setfield(L, -2, "install");
 
   lua_pushvalue(L, -1);
-  lua_setfield(L, LUA_REGISTRYINDEX, module_key);
+  put_on_shelf(rt, L, runtime::module_table);
+  lua_pushvalue(L, runtime_index);
+  keep_runtime(L);
+  lua_pop(L, 1);
   return 1;
 }

@@ -26,6 +26,7 @@ void push_refusal(lua_State* L, const runtime& rt, problem why) {
 }
 
 void raise_refusal(lua_State* L, const runtime& rt, problem why) {
+  if (why == problem::no_memory) raise_problem(L, rt, why, "resume");
   luaL_where(L, 1);
   push_refusal(L, rt, why);
   lua_concat(L, 2);

@@ -29,8 +29,8 @@ int yield_from_anywhere(lua_State* L) {
               .to = caller.thread,
               .at = {},
               .values = lua_gettop(L),
-              .how = waiting::yield,
-              .returns = own};
+              // What waits in `yield` may be resumed; main, which may be here, too, may not.
+              .how = own ? waiting::yield : waiting::transfer};
   if (!own && caller.thread != nullptr) {
     push_thread(L, caller.thread);  // kept alive by this frame, as everybody who is left for
     lua_insert(L, 1);
@@ -89,7 +89,7 @@ int edges::safewrap(lua_State* L) {
     lua_pushvalue(L, 3);
     lua_pushcclosure(L, function, 3);
   };
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt.body_ref);
+  push_from_shelf(rt, L, runtime::generator_body);
   lua_pushvalue(L, 1);
   push_closure(yield_from_anywhere);
   lua_call(L, 2, 1);

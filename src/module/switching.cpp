@@ -30,12 +30,8 @@ int yield_from(lua_State* L, runtime& rt) {
   if (L != here.base || &here == &rt.host) return lua::yield_values(L);
 
   const resumer_link resumer = here.resumer;
-  departure d{.from = L,
-              .to = resumer.thread,
-              .at = {},
-              .values = lua_gettop(L),
-              .how = waiting::yield,
-              .returns = true};
+  departure d{
+      .from = L, .to = resumer.thread, .at = {}, .values = lua_gettop(L), .how = waiting::yield};
   if (const problem why = prepare(rt, d, by_link(rt, resumer)); why != problem::none) {
     push_problem(L, rt, why, "yield");
     return lua_error(L);

@@ -5,14 +5,14 @@
 namespace luacoro {
 namespace {
 
-// arrays: [-0, +1] the thread at `index`, or nil
+// shelf: [-0, +1] the thread at `index`, or nil
 lua_State* push_counted(const runtime& rt, std::size_t index) noexcept {
-  lua_rawgeti(rt.arrays, runtime::census_array, static_cast<int>(index));
-  return lua_tothread(rt.arrays, -1);
+  lua_rawgeti(rt.shelf, runtime::census_array, static_cast<int>(index));
+  return lua_tothread(rt.shelf, -1);
 }
 
 void pop_into(const runtime& rt, std::size_t index) noexcept {
-  lua_rawseti(rt.arrays, runtime::census_array, static_cast<int>(index));
+  lua_rawseti(rt.shelf, runtime::census_array, static_cast<int>(index));
 }
 
 // Moves those that are not collected to the front; what is left behind them is written over.
@@ -22,7 +22,7 @@ void pop_into(const runtime& rt, std::size_t index) noexcept {
     if (push_counted(rt, i) != nullptr) {
       pop_into(rt, ++used);
     } else {
-      lua_pop(rt.arrays, 1);
+      lua_pop(rt.shelf, 1);
     }
   }
   rt.census_used = used;
@@ -32,12 +32,12 @@ void pop_into(const runtime& rt, std::size_t index) noexcept {
 void widen(runtime& rt, lua_State* L) {
   const std::size_t capacity = rt.census_capacity * 2;  // a finalizer may widen it meanwhile
   lua::push_weak_array(L, capacity);
-  lua_xmove(L, rt.arrays, 1);
+  lua_xmove(L, rt.shelf, 1);
   for (std::size_t i = 1; i <= rt.census_used; ++i) {
-    lua_rawgeti(rt.arrays, runtime::census_array, static_cast<int>(i));
-    lua_rawseti(rt.arrays, -2, static_cast<int>(i));
+    lua_rawgeti(rt.shelf, runtime::census_array, static_cast<int>(i));
+    lua_rawseti(rt.shelf, -2, static_cast<int>(i));
   }
-  lua_replace(rt.arrays, runtime::census_array);
+  lua_replace(rt.shelf, runtime::census_array);
   rt.census_capacity = capacity;
 }
 
@@ -46,7 +46,7 @@ void widen(runtime& rt, lua_State* L) {
 void prepare_census(runtime& rt, lua_State* L) {
   rt.census_capacity = 64;
   lua::push_weak_array(L, rt.census_capacity);
-  lua_xmove(L, rt.arrays, 1);
+  put_on_shelf(rt, L, runtime::census_array);
 }
 
 void count_thread(runtime& rt, lua_State* L, lua_State* T) {
@@ -54,7 +54,7 @@ void count_thread(runtime& rt, lua_State* L, lua_State* T) {
     close_gaps(rt);
     if (rt.census_used > rt.census_capacity / 2) widen(rt, L);
   }
-  push_thread(rt.arrays, T);
+  push_thread(rt.shelf, T);
   pop_into(rt, ++rt.census_used);
 }
 
@@ -63,7 +63,7 @@ std::size_t living_threads(const runtime& rt) noexcept {
   for (std::size_t i = 1; i <= rt.census_used; ++i) {
     lua_State* T = push_counted(rt, i);
     if (T != nullptr && find(rt, T).where != standing::dead) ++living;
-    lua_pop(rt.arrays, 1);
+    lua_pop(rt.shelf, 1);
   }
   return living;
 }

@@ -20,17 +20,17 @@ constexpr int watch_slot = slot_of(0);
 int watch_cycle(lua_State* L) {
   runtime& rt = runtime_of_universe(L);
   lua_newuserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, rt.watch_ref);
+  push_from_shelf(rt, L, runtime::watch_metatable);
   lua_setmetatable(L, -2);
-  lua_xmove(L, rt.arrays, 1);
-  lua_rawseti(rt.arrays, runtime::mourned_array, watch_slot);
+  lua_xmove(L, rt.shelf, 1);
+  lua_rawseti(rt.shelf, runtime::mourned_array, watch_slot);
   return 0;
 }
 
 bool is_there(const runtime& rt, int slot) noexcept {
-  lua_rawgeti(rt.arrays, runtime::mourned_array, slot);
-  const bool there = !lua_isnil(rt.arrays, -1);
-  lua_pop(rt.arrays, 1);
+  lua_rawgeti(rt.shelf, runtime::mourned_array, slot);
+  const bool there = !lua_isnil(rt.shelf, -1);
+  lua_pop(rt.shelf, 1);
   return there;
 }
 
@@ -51,12 +51,12 @@ int widen_mourned(lua_State* L) {
   runtime& rt = runtime_of_universe(L);
   const std::size_t capacity = rt.mourned_capacity * 2;  // a finalizer may widen it meanwhile
   lua::push_weak_array(L, capacity);
-  lua_xmove(L, rt.arrays, 1);
+  lua_xmove(L, rt.shelf, 1);
   for (int i = 1; i <= static_cast<int>(rt.mourned_capacity); ++i) {
-    lua_rawgeti(rt.arrays, runtime::mourned_array, i);
-    lua_rawseti(rt.arrays, -2, i);
+    lua_rawgeti(rt.shelf, runtime::mourned_array, i);
+    lua_rawseti(rt.shelf, -2, i);
   }
-  lua_replace(rt.arrays, runtime::mourned_array);
+  lua_replace(rt.shelf, runtime::mourned_array);
   rt.mourned_capacity = capacity;
   return 0;
 }
@@ -85,8 +85,8 @@ void bury_collected(runtime& rt, lua_State* L) noexcept {
 }
 
 void mourn(runtime& rt, carrier& c) noexcept {
-  push_thread(rt.arrays, c.base);
-  lua_rawseti(rt.arrays, runtime::mourned_array, slot_of(c.index));
+  push_thread(rt.shelf, c.base);
+  lua_rawseti(rt.shelf, runtime::mourned_array, slot_of(c.index));
   c.mourned = c.base;
 }
 
@@ -126,11 +126,11 @@ problem prepare_to_mount(runtime& rt, lua_State* L, const carrier* target) noexc
 void prepare_collection(runtime& rt, lua_State* L) {
   rt.mourned_capacity = 16;
   lua::push_weak_array(L, rt.mourned_capacity);
-  lua_xmove(L, rt.arrays, 1);
+  put_on_shelf(rt, L, runtime::mourned_array);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, at_end_of_cycle);
   lua_setfield(L, -2, "__gc");
-  rt.watch_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  put_on_shelf(rt, L, runtime::watch_metatable);
 }
 
 }  // namespace luacoro

@@ -20,7 +20,8 @@ problem check_leaving(runtime& rt, departure& d) noexcept {
   // What runs on the worker are finalizers, since coro's own functions do not switch.
   if (rt.finalizing != nullptr || d.from == rt.worker || lua::in_finalizer(d.from, rt.layout)) {
     // A thread resumed inside a finalizer, and those that it resumes, come back there.
-    if (!d.resumes && !(d.returns && rt.finalizing != nullptr)) return problem::in_finalizer;
+    if (!d.resumes && !(d.how == waiting::yield && rt.finalizing != nullptr))
+      return problem::in_finalizer;
     d.enters_finalizer = rt.finalizing == nullptr;
   }
   return problem::none;
@@ -97,7 +98,7 @@ void raise_on_arrival(runtime& rt, lua_State* to, const place& at) noexcept {
   if (at.on != nullptr || (at.where == standing::unmounted && lua::has_continuations)) {
     rt.arriving = arrival::with_error;
   } else if (at.where == standing::fresh) {
-    lua_rawgeti(to, LUA_REGISTRYINDEX, rt.raiser_ref);
+    push_from_shelf(rt, to, runtime::raiser);
     lua_insert(to, -2);
     rt.arriving = with_values(1);
   } else {

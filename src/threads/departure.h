@@ -24,7 +24,6 @@ struct departure {
   int values;                  // on top of `from`, for `to`
   waiting how;                 // what `from` will wait in
   bool resumes = false;        // `from` becomes the resumer of `to`
-  bool returns = false;        // to the resumer, whose wait ends
   bool error = false;          // the one value is raised in `to`
   bool shaped = false;         // the values are what `to` gets, status included
   bool needs_unmount = false;  // there is no C stack to stay mounted on

@@ -28,7 +28,10 @@ int close_runtime(lua_State* L) {
 }
 
 bool construct(void* memory, lua_State* main) noexcept try {
-  return static_cast<bool>((new (memory) runtime(main))->names);
+  auto* rt = new (memory) runtime(main);
+  if (rt->names) return true;
+  rt->~runtime();
+  return false;
 } catch (const std::bad_alloc&) {
   return false;
 }
@@ -46,57 +49,61 @@ runtime::runtime(lua_State* main_thread)
   host.mourned = main_thread;  // in no need of it
 }
 
-runtime& runtime_of_universe(lua_State* L) noexcept {
+runtime* find_runtime(lua_State* L) {
   lua_getfield(L, LUA_REGISTRYINDEX, runtime_key);
   auto* rt = static_cast<runtime*>(lua_touserdata(L, -1));
   lua_pop(L, 1);
-  return *rt;
+  return rt;
 }
 
 runtime& open_runtime(lua_State* L) {
-  lua_getfield(L, LUA_REGISTRYINDEX, runtime_key);
-  if (void* known = lua_touserdata(L, -1)) return *static_cast<runtime*>(known);
-  lua_pop(L, 1);
-
   lua_State* main = lua::main_thread(L);
   if (main == nullptr) {
     luaL_error(L, "coro must be required by the main thread first");
     __builtin_unreachable();
   }
   void* memory = lua_newuserdata(L, sizeof(runtime));
-  lua_createtable(L, 0, 1);
+  lua_createtable(L, 1, 1);
   lua_pushcfunction(L, close_runtime);
   lua_setfield(L, -2, "__gc");
+  lua_State* shelf = lua_newthread(L);
+  lua_rawseti(L, -2, 1);  // it lives as long as the runtime
   if (!construct(memory, main)) luaL_error(L, "not enough memory");
-  auto& rt = *static_cast<runtime*>(memory);
   lua_setmetatable(L, -2);
 
-  lua_pushcfunction(L, do_nothing);
-  lua_setfield(L, LUA_REGISTRYINDEX, lua::do_nothing_key);
+  auto& rt = *static_cast<runtime*>(memory);
+  rt.shelf = shelf;
+  lua_settop(shelf, runtime::shelf_slots);
+  rt.keeper = lua_newthread(L);
+  put_on_shelf(rt, L, runtime::keeper_thread);
+  push_thread(rt.keeper, main);
+  push_thread(rt.keeper, main);
+  rt.scratch = lua_newthread(L);
+  put_on_shelf(rt, L, runtime::scratch_thread);
+  rt.worker = lua_newthread(L);
+  put_on_shelf(rt, L, runtime::worker_thread);
   lua_pushcfunction(L, raise_argument);
-  rt.raiser_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  for (lua_State** own : {&rt.keeper, &rt.scratch, &rt.arrays, &rt.worker}) {
-    *own = lua_newthread(L);
-    luaL_ref(L, LUA_REGISTRYINDEX);
-  }
-  push_thread(rt.keeper, main);
-  push_thread(rt.keeper, main);
+  put_on_shelf(rt, L, runtime::raiser);
   prepare_collection(rt, L);
   prepare_census(rt, L);
   static constexpr char body[] =
       "local f, yield = ...\n"
       "return function(...) return f(yield, ...) end";
   if (luaL_loadbuffer(L, body, sizeof body - 1, "=coro") != LUA_OK) lua_error(L);
-  rt.body_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  put_on_shelf(rt, L, runtime::generator_body);
   rt.layout = lua::find_layout(L, rt.names.name(0));
   rt.running_tells_main = lua::running_tells_main(L);
   // On LuaJIT the first light userdata with new high bits allocates; none may later on.
   push_mounted_ticket(rt, L, rt.host);
   lua_pop(L, 1);
+  return rt;
+}
 
+void keep_runtime(lua_State* L) {
+  lua_pushcfunction(L, do_nothing);
+  lua_setfield(L, LUA_REGISTRYINDEX, lua::do_nothing_key);
   lua_pushvalue(L, -1);
   lua_setfield(L, LUA_REGISTRYINDEX, runtime_key);
-  return rt;
 }
 
 }  // namespace luacoro

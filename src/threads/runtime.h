@@ -75,28 +75,39 @@ struct runtime {
   saved_hook raising;              // of the thread that an error is on its way to (raising.h)
 
   // Threads of coro's own, for what is on their stacks: what collection.h holds; an error value on
-  // its way; arrays with weak values, where no look-up is needed to find them. And one to call
+  // its way; what is kept for good, at slots where no look-up is needed to find it. And one to call
   // functions in, protected, while no other thread runs.
   lua_State* keeper = nullptr;
   lua_State* scratch = nullptr;
-  lua_State* arrays = nullptr;
+  lua_State* shelf = nullptr;
   lua_State* worker = nullptr;
-  static constexpr int mourned_array = 1;  // bases by their carriers' indices (collection.h)
-  static constexpr int census_array = 2;   // threads that coro made (census.h)
+  enum shelf_slot : int {
+    mourned_array = 1,  // bases by their carriers' indices (collection.h)
+    census_array,       // threads that coro made (census.h)
+    watch_metatable,    // of the userdata whose collection ends a cycle
+    raiser,             // a function that raises its argument
+    generator_body,     // makes the body of a safewrap generator
+    module_table,
+    keeper_thread,
+    scratch_thread,
+    worker_thread,
+    shelf_slots = worker_thread
+  };
   std::size_t mourned_capacity = 0;
   std::size_t census_capacity = 0, census_used = 0;
-  // References into the registry.
-  int watch_ref = LUA_NOREF;   // metatable of the userdata whose collection ends a cycle
-  int raiser_ref = LUA_NOREF;  // a function that raises its argument
   lua_CFunction standard_yield = nullptr;
-  int body_ref = LUA_NOREF;  // makes the body of a safewrap generator
 
   carrier host;
 };
 
-// The runtime of the universe; the main thread is running if L is not told apart from it.
+// A runtime for the universe; the main thread is running if L is not told apart from it.
 // MAY RAISE (memory), with nothing left behind.                              [-0, +1 userdata]
 runtime& open_runtime(lua_State* L);
+// The runtime on top is the one of the universe from now on.           MAY RAISE (memory). [-0, +0]
+void keep_runtime(lua_State* L);
+
+// Of the universe; null if it has none yet.              MAY RAISE (memory, for the key then).
+[[nodiscard]] runtime* find_runtime(lua_State* L);
 
 // The resources of a runtime that is closed, all but the C stack that this runs on.
 void give_back(runtime& rt) noexcept;
@@ -107,7 +118,20 @@ void give_back(runtime& rt) noexcept;
 }
 
 // For hooks, finalizers and the like.
-[[nodiscard]] runtime& runtime_of_universe(lua_State* L) noexcept;
+[[nodiscard]] inline runtime& runtime_of_universe(lua_State* L) noexcept {
+  return *find_runtime(L);
+}
+
+// What is on top goes on the shelf.                                                        L: [-1]
+inline void put_on_shelf(const runtime& rt, lua_State* L, runtime::shelf_slot slot) noexcept {
+  lua_xmove(L, rt.shelf, 1);
+  lua_replace(rt.shelf, slot);
+}
+// What is there.                                                                       L: [-0, +1]
+inline void push_from_shelf(const runtime& rt, lua_State* L, runtime::shelf_slot slot) noexcept {
+  lua_pushvalue(rt.shelf, slot);
+  lua_xmove(rt.shelf, L, 1);
+}
 
 // The bottom of every C stack (base_loop.cpp).
 void run_base_loop(void* carrier_of_the_stack);

@@ -77,6 +77,23 @@ describe("safewrap", function()
     end)()
   end)
 
+  it("'s yield from main leaves main what can be transferred to, not resumed", function()
+    local generator_yield
+    local caller = coro.create(function()
+      local f = coro.safewrap(function(yield)
+        generator_yield = yield
+        coro.transfer(nil)
+      end)
+      f()
+      local resumed, err = coro.resume(coro.main)
+      coro.transfer(nil, resumed, err)
+    end)
+    coro.transfer(caller)
+    local resumed, err = generator_yield()
+    assert.is_false(resumed)
+    assert.matches("cannot resume", err)
+  end)
+
   it("is refused to its own function, as wrap is", function()
     local f, thread
     f, thread = coro.safewrap(function(yield)
