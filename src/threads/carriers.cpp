@@ -12,10 +12,13 @@ carriers::carriers(runtime& home, carrier& host, entry_function entry)
 
 carriers::growth carriers::grow(std::size_t stack_size) noexcept try {
   if (vacant_.empty()) {
-    // Whatever becomes of the new one later, there is room to note it.
-    idle_.reserve(table_.size() + 1);
-    vacant_.reserve(table_.size() + 1);
-    table_.reserve(table_.size() + 1);
+    if (table_.size() == table_.capacity()) {
+      // Whatever becomes of the new ones later, there is room to note it.
+      const std::size_t room = table_.size() * 2;
+      idle_.reserve(room);
+      vacant_.reserve(room);
+      table_.reserve(room);
+    }
     auto* made = new carrier;
     made->home = home_;
     made->index = static_cast<unsigned>(table_.size());
