@@ -1,7 +1,9 @@
 // C++ functions called from coroutines, and exceptions: in flight while their coroutine is left,
 // and leaving their function.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <exception>
 #include <stdexcept>
 #include <string>
@@ -12,10 +14,15 @@ namespace luacoro::hosts {
 namespace {
 
 // Lua: log(text)
-std::string* log_of_test = nullptr;
+std::string& log_of(lua_State* L) {
+  lua_getfield(L, LUA_REGISTRYINDEX, "log");
+  auto* log = static_cast<std::string*>(lua_touserdata(L, -1));
+  lua_pop(L, 1);
+  return *log;
+}
 
 int log(lua_State* L) {
-  log_of_test->append(lua_tostring(L, 1)).append(" ");
+  log_of(L).append(lua_tostring(L, 1)).append(" ");
   return 0;
 }
 
@@ -65,34 +72,53 @@ int in_destructor(lua_State* L) {
   return 0;
 }
 
+// Lua: throw_exception(). What it throws leaves it.
 int throw_exception(lua_State*) { throw std::runtime_error("from C++"); }
+
+// Lua: with_object(f). Calls f() while an object is there whose destructor logs.
+int with_object(lua_State* L) {
+  struct logs {
+    lua_State* L;
+    ~logs() { log_of(L).append("destroyed "); }
+  };
+  const logs object{L};
+  lua_pushvalue(L, 1);
+  lua_call(L, 0, 0);
+  return 0;
+}
+
+constexpr const char* prelude = R"(
+  -- Runs f(name, wait) in a thread for each f, in turns; wait(text) logs the text and transfers.
+  function alternate(...)
+    local threads = {}
+    for i, f in ipairs { ... } do
+      threads[i] = coro.create(function()
+        f("exception " .. i, function(text)
+          log(i .. ":" .. text)
+          coro.transfer(nil)
+        end)
+        log(i .. ":done")
+        coro.transfer(nil)
+      end)
+    end
+    for _ = 1, 3 do
+      for _, thread in ipairs(threads) do coro.transfer(thread) end
+    end
+  end
+)";
 
 class Exceptions : public ::testing::Test {
  protected:
   Exceptions() {
-    log_of_test = &log_;
+    lua_pushlightuserdata(host_.L, &log_);
+    lua_setfield(host_.L, LUA_REGISTRYINDEX, "log");
     host_.set_function("log", log);
     host_.set_function("in_catch_block", in_catch_block);
     host_.set_function("in_destructor", in_destructor);
     host_.set_function("throw_exception", throw_exception);
+    host_.set_function("with_object", with_object);
     host_.require_coro();
-    EXPECT_EQ(host_.run("function alternate(...)\n"
-                        "  local threads = {}\n"
-                        "  for i, f in ipairs { ... } do\n"
-                        "    threads[i] = coro.create(function()\n"
-                        "      f('exception ' .. i, function(text)\n"
-                        "        log(i .. ':' .. text)\n"
-                        "        coro.transfer(nil)\n"
-                        "      end)\n"
-                        "      log(i .. ':done')\n"
-                        "      coro.transfer(nil)\n"
-                        "    end)\n"
-                        "  end\n"
-                        "  for _ = 1, 3 do\n"
-                        "    for _, thread in ipairs(threads) do coro.transfer(thread) end\n"
-                        "  end\n"
-                        "end"),
-              "");
+    EXPECT_EQ(host_.run(prelude), "");
   }
 
   std::string log_;
@@ -123,6 +149,96 @@ TEST_F(Exceptions, StayWhereTheyAreWhenErrorsAreRaisedElsewhere) {
   EXPECT_EQ(log_,
             "1:caught false 2:failed 3:one in flight 1:own exception message 2:again "
             "3:own exception 1:done 2:done 3:done ");
+}
+
+// Where Lua's errors are exceptions, they run destructors; longjmp knows of none.
+TEST_F(Exceptions, AndErrorsDestroyWhatIsInCppFramesWhereLuasErrorsAreExceptions) {
+  const std::string destroyed = errors_are_exceptions() ? "destroyed " : "";
+  EXPECT_EQ(host_.run("local thread = coro.create(function() with_object(error) end)\n"
+                      "assert(not coro.resume(thread))"),
+            "");
+  EXPECT_EQ(log_, destroyed);
+
+  log_.clear();
+  EXPECT_EQ(host_.run("local thread = coro.create(function() with_object(coro.transfer) end)\n"
+                      "coro.transfer(thread)\n"
+                      "assert(not pcall(coro.throw, thread, 'thrown'))"),
+            "");
+  EXPECT_EQ(log_, destroyed);
+
+  log_.clear();
+  EXPECT_EQ(host_.run("local thread = coro.create(function() with_object(coro.transfer) end)\n"
+                      "coro.transfer(thread)\n"
+                      "assert(coro.close(thread))"),
+            "");
+  EXPECT_EQ(log_, destroyed);
+}
+
+TEST_F(Exceptions, AreNotSeenByThreadsThatAreCollected) {
+  EXPECT_EQ(host_.run("local thread = coro.create(function() with_object(coro.transfer) end)\n"
+                      "coro.transfer(thread)\n"
+                      "thread = nil\n"
+                      "fixture.collect()\n"
+                      "assert(coro.stats().stacks_in_use == 0)"),
+            "");
+  EXPECT_EQ(log_, "");
+}
+
+// Ways for an exception to leave the C++ function that it was thrown in.
+constexpr const char* let_out[] = {
+    "return coro.resume(coro.create(throw_exception))",
+    "return coro.resume(coro.create(function() throw_exception() end))",
+    "return coro.resume(coro.create(function() in_sort(throw_exception) end))",
+    "return pcall(coro.wrap(function() throw_exception() end))",
+    "return pcall(coro.transfer, coro.create(function() throw_exception() end))",
+    "return coro.resume(coro.create(function() with_object(throw_exception) end))",
+    "return coro.wrap(function()\n"
+    "  local results\n"
+    "  in_sort(function() results = { pcall(throw_exception) } end)\n"
+    "  return results[1], results[2]\n"
+    "end)()"};
+
+TEST_F(Exceptions, ThatLeaveTheirFunctionAreErrorsWhereLuasErrorsAreExceptions) {
+  if (!errors_are_exceptions()) GTEST_SKIP() << "they end the program";
+  for (const char* way : let_out) {
+    EXPECT_EQ(host_.run(std::string("function let_out() ") + way +
+                        " end\n"
+                        "local ok\n"
+                        "ok, err = let_out()\n"
+                        "assert(ok == false)\n"
+                        "-- Everything goes on.\n"
+                        "assert(coro.wrap(function() in_sort(coro.yield) return 1 end)() == nil)\n"
+                        "assert(coro.current() == nil)"),
+              "")
+        << way;
+    // Lua does not say what the error value is.
+    if (lua::is_luajit) {
+      EXPECT_EQ(host_.run("assert(err == 'C++ exception', err)"), "") << way;
+    }
+  }
+  EXPECT_EQ(host_.run("fixture.collect()\n"
+                      "local stats = coro.stats()\n"
+                      "assert(stats.threads == 0 and stats.stacks_in_use == 0)"),
+            "");
+  EXPECT_EQ(std::uncaught_exceptions(), 0);
+  EXPECT_EQ(std::current_exception(), nullptr);
+}
+
+using ExceptionsDeathTest = Exceptions;
+
+// Lua built as C has no frames for them to be caught in, and they never get to another C stack.
+TEST_F(ExceptionsDeathTest, ThatLeaveTheirFunctionEndTheProgramWhereLuaIsBuiltAsC) {
+  if (errors_are_exceptions()) GTEST_SKIP() << "they are errors";
+  for (const char* way : let_out) {
+    const auto run_and_catch = [this, way] {
+      try {
+        (void)host_.run(way);
+      } catch (...) {
+      }
+      _exit(0);
+    };
+    EXPECT_EXIT(run_and_catch(), ::testing::KilledBySignal(SIGABRT), "from C\\+\\+") << way;
+  }
 }
 
 }  // namespace
