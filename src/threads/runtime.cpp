@@ -9,7 +9,6 @@
 namespace luacoro {
 namespace {
 
-// Part of the key, so that another version of this library in the same universe is noticed.
 constexpr const char* runtime_key = "luacoro.runtime";
 
 int do_nothing(lua_State*) { return 0; }
