@@ -295,8 +295,7 @@ struct by_api {
   }
   // from: [-n, +0], to: [-0, +n]
   static void move(lua_State* from, lua_State* to, int n) noexcept { lua_xmove(from, to, n); }
-  // Instead of the two threads that are all there is on the stack of L.                     [-2,
-  // +2]
+  // Instead of the two threads that are all there is on the stack of L. [-2, +2]
   static void replace_threads(lua_State* L, lua_State* first, lua_State* second) noexcept {
     lua_settop(L, 0);
     for (lua_State* T : {first, second}) {

@@ -22,7 +22,8 @@ struct heir {
 
 heir find_heir(const runtime& rt, const carrier& self) noexcept {
   lua_State* resumer = self.resumer.thread;
-  if (const place at = find_resumer(rt, self.resumer); at.where != standing::dead)
+  if (const place at = find_resumer(rt, self.resumer);
+      resumer != nullptr && at.where != standing::dead)
     return {resumer, at, while_it_holds(rt, link_of(resumer, at)), true};
   lua_State* main = thread_of_host(rt);
   return {main, find(rt, main), {}, false};
