@@ -45,7 +45,7 @@ int poll_and_go_on(lua_State* L) {
   return lua::yield_frame(L, after_poll, nobody);
 }
 
-constexpr const char* prelude = R"(
+constexpr const char* threads_of_c = R"(
   coro.install()
   fixture.collect()
   before = coro.stats()
@@ -81,7 +81,7 @@ class HostThreads : public ::testing::TestWithParam<const char*> {
     host_.set_function("poll", poll);
     host_.set_function("poll_and_go_on", poll_and_go_on);
     host_.require_coro(GetParam());
-    EXPECT_EQ(host_.run(prelude), "");
+    EXPECT_EQ(host_.run(threads_of_c), "");
   }
 
   void TearDown() override {
