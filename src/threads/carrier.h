@@ -56,7 +56,8 @@ inline void put_back(const saved_hook& saved) noexcept {
 }
 
 struct carrier {
-  context left_at;
+  c_stack stack;    // empty: the host's, or given back
+  context left_at;  // what tools know of the stack is forgotten before it is unmapped
   lua_State* suspended = nullptr;
   lua_State* base = nullptr;
   resumer_link resumer;  // of the base
@@ -73,8 +74,7 @@ struct carrier {
     bool active = false;
     int called_at = 0;  // how deep the function called meanwhile stands; 0: none
     saved_hook before;
-  } unwinding;    // of the base (closing.h)
-  c_stack stack;  // empty: the host's, or given back
+  } unwinding;  // of the base (closing.h)
 };
 
 // The depth of a thread that is resumed from here now: one more, and one for every 32 KB that the

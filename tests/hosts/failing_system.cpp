@@ -57,6 +57,9 @@ bool system_has_failed() noexcept { return has_failed; }
 
 using namespace luacoro::hosts;
 
+// ThreadSanitizer uses its own before this program could find the system's.
+#if !defined(__SANITIZE_THREAD__)
+
 void* operator new(std::size_t size) {
   if (until_new_fails != 0 && --until_new_fails == 0) {
     has_failed = true;
@@ -108,3 +111,5 @@ int mprotect(void* at, std::size_t size, int access) noexcept {
 }
 
 }  // extern "C"
+
+#endif
