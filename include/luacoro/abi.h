@@ -98,12 +98,18 @@ enum luacoro_outcome {
   LUACORO_USED = 5,
   /* Misuse: this is not the OS thread that it was taken on. Nothing was touched, neither the waiter
    * nor the stack. */
-  LUACORO_WRONG_THREAD = 6
+  LUACORO_WRONG_THREAD = 6,
+  /* Misuse: L is not the current thread, but suspended. Nothing was touched. */
+  LUACORO_NOT_CURRENT = 7
 };
+
+/* For `protect`: a C function that is given a pointer, too. */
+typedef int (*luacoro_function)(lua_State* L, void* data);
 
 struct luacoro_abi {
   unsigned version; /* LUACORO_ABI_VERSION of that coro */
   unsigned size;    /* sizeof(luacoro_abi) there */
+  lua_State* main;  /* the main thread: what L usually is in an event loop */
 
   /* The functions of the Lua module with these names. What they raise is the same, too. */
 
@@ -168,9 +174,17 @@ struct luacoro_abi {
   /* The same with the error on top: `suspend` raises it. [-1, +0..2] MAY SWITCH. */
   enum luacoro_outcome (*fail)(const luacoro_abi* coro, lua_State* L, luacoro_waiter* waiter);
 
+  /* Would `take` be allowed? */
+  int (*can_wait)(const luacoro_abi* coro, lua_State* L);
+
   /* Will not be completed. Who waits goes on waiting, for `throw`, `close` or the collector. Gives
    * back the values of an early completion. Allowed in any state, also more than once. */
   void (*drop)(const luacoro_abi* coro, lua_State* L, luacoro_waiter* waiter);
+
+  /* Calls f(L, data) with the n values on top, as lua_pcall does: the number of its results, or -1
+   * and the error. f may use everything here. Allocates nothing. [-n, +r] MAY SWITCH (if f does).
+   */
+  int (*protect)(const luacoro_abi* coro, lua_State* L, luacoro_function f, void* data, int n);
 };
 
 /* Where the registry has the table. */

@@ -80,6 +80,27 @@ int close(const luacoro_abi* coro, lua_State* L, lua_State* thread) {
   return call_for_status(coro, L, abi::close, thread, 0, nullptr);
 }
 
+struct protected_call {
+  luacoro_function f;
+  void* data;
+};
+
+// Arguments: those of f, and the call.
+int call_function(lua_State* L) {
+  const auto what = *static_cast<const protected_call*>(lua_touserdata(L, -1));
+  lua_pop(L, 1);
+  return what.f(L, what.data);
+}
+
+int protect(const luacoro_abi* coro, lua_State* L, luacoro_function f, void* data, int n) {
+  const int base = lua_gettop(L) - n;
+  protected_call what{f, data};
+  insert_function(abi_of(coro), L, abi::protect, n);
+  lua_pushlightuserdata(L, &what);
+  if (lua_pcall(L, n + 1, LUA_MULTRET, 0) != LUA_OK) return -1;
+  return lua_gettop(L) - base;
+}
+
 // What the module's table has.                                                             [-0, +0]
 void take_function(lua_State* L, const abi& self, int module, abi::function where,
                    const char* name) {
@@ -110,6 +131,7 @@ void open_abi(lua_State* L, runtime& rt) {
   luacoro_abi& table = self.table;
   table.version = LUACORO_ABI_VERSION;
   table.size = sizeof table;
+  table.main = rt.main;
   table.create = create;
   table.current = current;
   table.status = status;
@@ -119,6 +141,7 @@ void open_abi(lua_State* L, runtime& rt) {
   table.yield = yield;
   table.throw_error = throw_error;
   table.close = close;
+  table.protect = protect;
   fill_in_waiters(table);
   self.rt = &rt;
   self.functions = functions;
@@ -131,6 +154,7 @@ void open_abi(lua_State* L, runtime& rt) {
   take_function(L, self, module, abi::close, "close");
   make_function(L, self, module - 1, abi::suspend, suspend_on_waiter);
   make_function(L, self, module - 1, abi::complete, complete_waiter);
+  make_function(L, self, module - 1, abi::protect, call_function);
 
   // The key is in the registry from now on, so that to set it cannot fail.
   lua_pushboolean(L, 0);

@@ -22,7 +22,8 @@ struct abi {
     close,
     suspend,
     complete,
-    last_function = complete
+    protect,
+    last_function = protect
   };
 
   luacoro_abi table;  // first: what C knows of it

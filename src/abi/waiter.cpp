@@ -85,8 +85,10 @@ int suspend_on_waiter(lua_State* L) {
   waiter.carrier = rt.current->index;
   waiter.state = waiting_state;
   const int n = leave(L, rt, d);
-  if (self.completed != wait)
-    return luaL_error(L, "coroutine was continued by another one while it waited");
+  if (self.completed != wait) {
+    lua_pushliteral(L, "coroutine was continued by another one while it waited");
+    lua::raise(L);
+  }
   return n;
 }
 
@@ -130,9 +132,13 @@ int complete_waiter(lua_State* L) {
 
 namespace {
 
-void take(const luacoro_abi* coro, lua_State* L, luacoro_waiter* waiter) {
+int can_wait(const luacoro_abi* coro, lua_State*) {
   const runtime& rt = *abi_of(coro).rt;
-  if (rt.current == &rt.host) luaL_error(L, "attempt to wait outside a coroutine that coro runs");
+  return rt.current != &rt.host;
+}
+
+void take(const luacoro_abi* coro, lua_State* L, luacoro_waiter* waiter) {
+  if (!can_wait(coro, L)) luaL_error(L, "attempt to wait outside a coroutine that coro runs");
   *waiter = {.wait = 0, .os_thread = this_os_thread(), .carrier = 0, .state = taken, .values = 0};
 }
 
@@ -152,6 +158,8 @@ int suspend(const luacoro_abi* coro, lua_State* L, luacoro_waiter* waiter, lua_S
 luacoro_outcome complete_as(const luacoro_abi* coro, lua_State* L, completion what, int n) {
   const luacoro_waiter& waiter = *what.waiter;
   if (waiter.os_thread != this_os_thread()) return LUACORO_WRONG_THREAD;
+  if (const runtime& rt = *abi_of(coro).rt; mounted_on(rt, L, ticket_of(rt, L)) != nullptr)
+    return LUACORO_NOT_CURRENT;
   const int base = lua_gettop(L) - n;
   if (waiter.state > waiting_state) {
     lua_settop(L, base);
@@ -193,6 +201,7 @@ void drop(const luacoro_abi*, lua_State* L, luacoro_waiter* waiter) {
 
 void fill_in_waiters(luacoro_abi& table) noexcept {
   table.take = take;
+  table.can_wait = can_wait;
   table.suspend = suspend;
   table.complete = complete;
   table.fail = fail;

@@ -205,6 +205,30 @@ static int l_close(lua_State* L) {
   return lua_gettop(L) - 1;
 }
 
+/* can_wait() -> boolean */
+static int l_can_wait(lua_State* L) {
+  const luacoro_abi* coro = luacoro_load(L);
+  lua_pushboolean(L, coro->can_wait(coro, L));
+  return 1;
+}
+
+static int call_counting(lua_State* L, void* data) {
+  ++*(int*)data;
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* protect(f, ...) -> true, ... or false, error */
+static int l_protect(lua_State* L) {
+  const luacoro_abi* coro = luacoro_load(L);
+  int calls = 0;
+  const int n = coro->protect(coro, L, call_counting, &calls, lua_gettop(L));
+  if (calls != 1 || lua_gettop(L) != (n < 0 ? 1 : n)) luaL_error(L, "not called as it should be");
+  lua_pushboolean(L, n >= 0);
+  lua_insert(L, 1);
+  return lua_gettop(L);
+}
+
 /* pretend(version, size): loads a table of another version of coro; raises as that does */
 static int l_pretend(lua_State* L) {
   luacoro_abi* other;
@@ -256,6 +280,8 @@ int luaopen_waiting(lua_State* L) {
   set(L, "throw", l_throw);
   set(L, "close", l_close);
   set(L, "load", l_load);
+  set(L, "can_wait", l_can_wait);
+  set(L, "protect", l_protect);
   lua_pushcfunction(L, l_load);
   lua_pushcclosure(L, l_pretend, 1);
   lua_setfield(L, -2, "pretend");

@@ -443,6 +443,28 @@ describe("the C functions", function()
   end)
 end)
 
+describe("the C functions", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("say whether a wait is possible", function()
+    assert.is_false(waiting.can_wait())
+    assert.are.same({ n = 2, "ended", true }, pack(select(2, start(waiting.can_wait))))
+  end)
+
+  it("call functions that may raise and switch", function()
+    assert.are.same({ n = 4, true, 1, nil, 3 }, pack(waiting.protect(function(...)
+      return ...
+    end, 1, nil, 3)))
+    local err = {}
+    local ok, got = waiting.protect(error, err)
+    assert.is_false(ok)
+    assert.are.equal(err, got)
+    local _, what = start(function() return waiting.protect(waiting.wait, 1) end)
+    assert.is_nil(what)
+    assert.are.equal("continued", (waiting.complete(1)))
+  end)
+end)
+
 describe("loading the C functions", function()
   it("tells a newer, an older and an incompatible coro apart", function()
     assert.is_nil(waiting.pretend(0, 0))
