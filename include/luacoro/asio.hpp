@@ -32,21 +32,27 @@
 // Lua state or after it: either way nothing runs any more. But destructors of waiting frames do not
 // run then; to have them run, call close_waiting(L) before lua_close.
 //
-// Boost.Asio is used instead where LUACORO_BOOST_ASIO is defined.
+// Asio 1.19 or newer; Boost.Asio of Boost 1.77 or newer instead where LUACORO_BOOST_ASIO is
+// defined.
 #pragma once
 
 #include <luacoro/luacoro.hpp>
 
 #if defined(LUACORO_BOOST_ASIO)
+#if !__has_include(<boost/asio/associated_cancellation_slot.hpp>)
+#error "luacoro/asio.hpp needs cancellation slots: Boost 1.77 or newer"
+#endif
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/system/system_error.hpp>
 #else
 #include <asio/associated_cancellation_slot.hpp>
 #include <asio/async_result.hpp>
 #include <asio/cancellation_signal.hpp>
 #include <asio/error_code.hpp>
+#include <asio/post.hpp>
 #include <asio/system_error.hpp>
 #endif
 
@@ -83,6 +89,12 @@ class use_coroutine {
   lua_State* L_;
   error_code* code_ = nullptr;
 };
+
+// Posts a start: in a coroutine of its own, the function below the n values on top is called with
+// them, when the context runs. [-n-1, +0] Its error is thrown out of context.run(). In contrast to
+// coro.resume and coro.transfer, whoever calls this goes on first, and is not waited for.
+template <typename Context>
+void spawn(lua_State* L, Context& context, int n = 0);
 
 // Calls f(), which runs a context in the current thread L. Needed only where that is not main.
 template <typename F>

@@ -222,6 +222,12 @@ int run_as_in_main(lua_State*) {
   return 0;
 }
 
+// Lua: spawn(f, ...)
+int spawn_it(lua_State* L) {
+  spawn(L, *context, lua_gettop(L) - 1);
+  return 0;
+}
+
 class Asio : public ::testing::TestWithParam<const char*> {
  protected:
   Asio() {
@@ -240,6 +246,7 @@ class Asio : public ::testing::TestWithParam<const char*> {
     host_->set_function("serve_tls", function<serve_tls>);
     host_->set_function("connect_tls", function<connect_tls>);
     host_->set_function("run", function<run_context>);
+    host_->set_function("spawn", function<spawn_it>);
     host_->set_function("run_as_in_main", function<run_as_in_main>);
     run(R"(
       coro.install()
@@ -322,6 +329,29 @@ TEST_P(Asio, GivesWhatOperationsCompleteWith) {
 
 TEST_P(Asio, DoesNotWaitForWhatCompletesAtOnce) {
   run("start(every_kind, true) expect_log('true')");
+}
+
+TEST_P(Asio, SpawnsCoroutinesThatNobodyWaitsFor) {
+  run(R"(
+    spawn(function(...)
+      table.insert(log, table.concat({ ... }, " "))
+      spawn(function()
+        sleep(0)
+        table.insert(log, "inner")
+      end)
+      table.insert(log, "goes on")
+      sleep(1)
+      table.insert(log, "slept")
+    end, 1, 2, 3)
+    fixture.collect()
+    expect_log()
+    run()
+    assert(#log == 4 and log[1] == "1 2 3" and log[2] == "goes on", table.concat(log, "\n"))
+    spawn(error, "spawned to fail", 0)
+    local ok, err = pcall(run)
+    assert(not ok and err == "spawned to fail", err)
+    spawn(error, "never started")
+  )");
 }
 
 TEST_P(Asio, RefusesToWaitInMain) {

@@ -37,6 +37,13 @@ struct operation {
     forget_state();
   }
 
+  // Of a coroutine that is still to start: nobody waits.
+  operation(std::shared_ptr<universe> u, lua_State* L)
+      : home(std::move(u)), thread(L), frame(nullptr), next(home->first) {
+    if (next != nullptr) next->previous = this;
+    home->first = this;
+  }
+
   void leave_frame() noexcept {
     if (frame != nullptr) frame->pending = nullptr;
     frame = nullptr;
@@ -202,6 +209,34 @@ void wait_for(Frame& here) {
   if (!here.results) throw error("the operation was dropped without completing");
 }
 
+// The function of a thread that is spawned. Upvalues: the universe, the number of arguments, the
+// function, the arguments. Holds nothing while it waits.
+inline int run_spawned(lua_State* L) {
+  const auto& home = *static_cast<const universe*>(lua_touserdata(L, lua_upvalueindex(1)));
+  const int n = static_cast<int>(lua_tointeger(L, lua_upvalueindex(2)));
+  luaL_checkstack(L, n + 1, "too many values");
+  for (int i = 0; i <= n; ++i) lua_pushvalue(L, lua_upvalueindex(3 + i));
+  lua_call(L, n, 0);
+  const luacoro_abi& coro = *home.coro;
+  return coro.transfer(&coro, L, home.current != coro.main ? home.current : nullptr, 0);
+}
+
+inline void start(operation& op) {
+  const std::shared_ptr<universe> home = op.home;
+  if (!home) return;
+  lua_State* L = home->current;
+  const luacoro_abi& coro = *home->coro;
+  const int top = lua_gettop(L);
+  const auto go = [&] {
+    luaL_checkstack(L, 1, "too many values");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, op.kept);
+    op.release();
+    coro.transfer(&coro, L, op.thread, 0);
+  };
+  protect_with(coro, L, 0, go);
+  lua_settop(L, top);
+}
+
 template <typename Tuple, std::size_t... i>
 auto tail_of(Tuple&& all, std::index_sequence<i...>) {
   if constexpr (sizeof...(i) == 1) {
@@ -263,6 +298,28 @@ class luacoro::net::async_result<luacoro::use_coroutine, R(Args...)> {
 };
 
 namespace luacoro {
+
+template <typename Context>
+void spawn(lua_State* L, Context& context, int n) {
+  std::shared_ptr<detail::universe> home = detail::universe_of(L);
+  const luacoro_abi& coro = *home->coro;
+  lua_State* T = nullptr;
+  int kept = LUA_NOREF;
+  const auto make = [&] {
+    luaL_checkstack(L, 2, "too many values");
+    lua_pushlightuserdata(L, home.get());
+    lua_pushinteger(L, n);
+    lua_insert(L, 1);
+    lua_insert(L, 1);
+    lua_pushcclosure(L, detail::run_spawned, n + 3);
+    T = coro.create(&coro, L);
+    kept = luaL_ref(L, LUA_REGISTRYINDEX);
+  };
+  detail::protect_with(coro, L, n + 1, make);
+  auto op = std::make_unique<detail::operation>(std::move(home), T);
+  op->kept = kept;
+  net::post(context, [op = std::move(op)] { detail::start(*op); });
+}
 
 template <typename F>
 decltype(auto) run_in(lua_State* L, F&& f) {
