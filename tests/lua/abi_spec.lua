@@ -243,6 +243,27 @@ describe("completing", function()
     end
   end)
 
+  it("finds nobody already in a finalizer of the cycle that has found the thread", function()
+    local outcomes = {}
+    for i = 1, 10 do
+      start(function() waiting.wait(i) end)
+    end
+    local function finalize()
+      for i = 1, 10 do outcomes[i] = waiting.complete(i, "late") end
+    end
+    if newproxy then -- luacheck: ignore
+      getmetatable(newproxy(true)).__gc = finalize -- luacheck: ignore
+    else
+      setmetatable({}, { __gc = finalize })
+    end
+    fixture.collect()
+    local nobody = 0
+    for i = 1, 10 do
+      if outcomes[i] == "nobody" then nobody = nobody + 1 end
+    end
+    assert.is_true(nobody >= 9) -- LuaJIT may take dead slots for alive
+  end)
+
   it("is refused inside a finalizer", function()
     if fixture.lua == "Lua 5.1" then return end -- does not show it
     local got, outcome, err
