@@ -66,9 +66,9 @@ enum luacoro_status {
 
 /* A wait for something that another part of the program completes, once. The struct is the
  * caller's, anywhere in memory, and may be moved until it is suspended on; its fields are coro's.
- * coro touches it only in the calls that it is
- * given to, and `suspend` before it suspends, not after. So it can be freed as soon as `complete`
- * or `fail` has returned, unless that was LUACORO_EARLY.
+ * coro touches it only in the calls that it is given to, and `suspend` before it suspends, not
+ * after. So it can be freed as soon as `complete` or `fail` has returned, unless that was
+ * LUACORO_EARLY.
  *
  * It must not stand in the C frame that suspends, if the frame can go away before the completion:
  * an error, `close` or the collector end it without a word. */

@@ -67,6 +67,7 @@ void carriers::give_back(carrier& c) noexcept {
 void carriers::close(const carrier* standing_on) noexcept {
   for (carrier* c : table_) {
     if (c == standing_on || c->index == 0) continue;
+    c->left_at.tools.forget();  // while its stack is there
     delete c;
   }
   // Nobody will destroy them: not only empty, but without memory.
