@@ -4,7 +4,7 @@
 --
 -- A job is a Lua file that returns
 --   { title =, reference = name of a contender, cases = { name, ... },
---     contenders = { name = function(case) -> run } }
+--     makes_garbage = whether a round may leave some, contenders = { name = function(case) -> run } }
 -- where run(n) does the job n times, or more often if it returns how often; what is not part of the
 -- job it leaves out by returning the seconds, too. `false` for a contender that cannot do this case. All contenders of a case are measured in this one process, in turns:
 -- round by round, each for at least `sample_time`; the figure is the median of the rounds, in
@@ -68,7 +68,7 @@ for _, contender in ipairs(contenders) do
 end
 for _ = 1, rounds do
   for _, contender in ipairs(contenders) do
-    collectgarbage()
+    if job.makes_garbage then collectgarbage() end -- with a million threads it takes its time
     local taken, done = time(contender.run, contender.n)
     table.insert(contender.samples, taken / done * 1e9)
   end

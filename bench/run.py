@@ -168,7 +168,7 @@ def main():
     arguments.add_argument("--json", action="store_true")
     arguments.add_argument("--plot", type=pathlib.Path)
     arguments.add_argument("names", nargs="*")
-    asked = arguments.parse_args()
+    asked = arguments.parse_intermixed_args()  # names may follow options
     runs = {name: lambda report, build, name=name: run_job(report, build, name) for name in JOBS}
     runs["memory"] = run_memory
     runs["native"] = run_native

@@ -84,6 +84,7 @@ end
 
 return {
   title = "mounted or unmounted: one step of one generator among many",
+  makes_garbage = true,
   reference = "policy",
   cases = { "set of 1", "set of 10", "set of 100", "set of 1000", "set of 10000", "changing", "beside" },
   contenders = contenders,
