@@ -4,9 +4,9 @@
 --
 -- A job is a Lua file that returns
 --   { title =, reference = name of a contender, cases = { name, ... },
---     contenders = { name = function(case) -> run } }
--- where run(n) does the job n times, or more often if it returns how often; `false` for a contender
--- that cannot do this case. All contenders of a case are measured in this one process, in turns:
+--     makes_garbage = whether a round may leave some, contenders = { name = function(case) -> run } }
+-- where run(n) does the job n times, or more often if it returns how often; what is not part of the
+-- job it leaves out by returning the seconds, too. `false` for a contender that cannot do this case. All contenders of a case are measured in this one process, in turns:
 -- round by round, each for at least `sample_time`; the figure is the median of the rounds, in
 -- nanoseconds of the process's processor time.
 local modules, job_file, case = arg[1], arg[2], arg[3]
@@ -20,8 +20,8 @@ local clock = os.clock
 -- Seconds, and how often it was done.
 local function time(run, n)
   local start = clock()
-  local done = run(n) or n
-  return clock() - start, done
+  local done, taken = run(n)
+  return taken or clock() - start, done or n
 end
 
 -- How often to do it so that a sample takes long enough.
@@ -68,7 +68,7 @@ for _, contender in ipairs(contenders) do
 end
 for _ = 1, rounds do
   for _, contender in ipairs(contenders) do
-    collectgarbage()
+    if job.makes_garbage then collectgarbage() end -- with a million threads it takes its time
     local taken, done = time(contender.run, contender.n)
     table.insert(contender.samples, taken / done * 1e9)
   end

@@ -14,8 +14,10 @@ import platform
 import subprocess
 import sys
 
+import targets
+
 HERE = pathlib.Path(__file__).parent
-JOBS = ["ring", "generator", "create", "pinned", "failure"]
+JOBS = ["ring", "generator", "create", "pinned", "failure", "policy"]
 RUNTIMES = ["lua5.1", "lua5.2", "lua5.3", "lua5.4", "luajit"]
 # What waits, and on which libraries.
 MEMORY = {
@@ -122,6 +124,17 @@ def run_greenlet(report):
     report.say()
 
 
+def say_targets(report):
+    report.say("what is to be reached: ratios of this run, the most they may be, ! where they are more")
+    report.say(f"  {'':36}" + "".join(f"{runtime:>14}" for runtime in RUNTIMES))
+    for name, cells in targets.rows(report.records, RUNTIMES):
+        shown = ""
+        for cell in cells:
+            text = f"{cell[0]:.2f} ({cell[1]:.2f}){'!' if cell[0] > cell[1] else ' '}" if cell else "- "
+            shown += f"{text:>14}"
+        report.say(f"  {name:36}{shown}")
+
+
 def plot(records, file):
     import matplotlib
 
@@ -155,7 +168,7 @@ def main():
     arguments.add_argument("--json", action="store_true")
     arguments.add_argument("--plot", type=pathlib.Path)
     arguments.add_argument("names", nargs="*")
-    asked = arguments.parse_args()
+    asked = arguments.parse_intermixed_args()  # names may follow options
     runs = {name: lambda report, build, name=name: run_job(report, build, name) for name in JOBS}
     runs["memory"] = run_memory
     runs["native"] = run_native
@@ -171,6 +184,7 @@ def main():
     report.say()
     for name in asked.names or runs:
         runs[name](report, asked.build)
+    say_targets(report)
     if asked.plot:
         plot(report.records, asked.plot)
     if asked.json:

@@ -21,6 +21,7 @@ end
 
 return {
   title = "create, run, end: one thread",
+  makes_garbage = true,
   reference = "standard",
   cases = { "alone", "beside 10000", "beside 100000" },
   contenders = { coro = lives(coro), standard = lives(standard) },

@@ -42,6 +42,7 @@ local cases = { fail = failing_resume, refuse = refused_resume, throw = throw }
 
 return {
   title = "failures: one of them",
+  makes_garbage = true,
   reference = "standard",
   cases = { "fail", "refuse", "throw" },
   contenders = {

@@ -75,7 +75,7 @@ end
 return {
   title = "generator: one step",
   reference = "standard",
-  cases = { "wrap", "resume", "deep 2", "deep 4", "values 0", "values 1", "values 5", "values 20" },
+  cases = { "wrap", "resume", "deep 2", "deep 4", "values 0", "values 1", "values 5", "values 20", "values 200" },
   contenders = {
     coro = generator(coro),
     standard = generator(standard),

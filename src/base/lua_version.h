@@ -295,13 +295,14 @@ struct by_api {
   }
   // from: [-n, +0], to: [-0, +n]
   static void move(lua_State* from, lua_State* to, int n) noexcept { lua_xmove(from, to, n); }
+  static void push_thread(lua_State* L, lua_State* T) noexcept {  // [-0, +1]
+    lua_pushthread(T);
+    if (L != T) lua_xmove(T, L, 1);
+  }
   // Instead of the two threads that are all there is on the stack of L. [-2, +2]
   static void replace_threads(lua_State* L, lua_State* first, lua_State* second) noexcept {
     lua_settop(L, 0);
-    for (lua_State* T : {first, second}) {
-      lua_pushthread(T);
-      lua_xmove(T, L, 1);
-    }
+    for (lua_State* T : {first, second}) push_thread(L, T);
   }
 };
 
@@ -377,6 +378,9 @@ struct by_layout {
     const value_layout* values = layout_of(from).top;
     for (int i = 0; i < n; ++i) *layout_of(to).top++ = values[i];
   }
+  static void push_thread(lua_State* L, lua_State* T) noexcept {
+    *layout_of(L).top++ = thread_value(T);
+  }
   static void replace_threads(lua_State* L, lua_State* first, lua_State* second) noexcept {
     value_layout* top = layout_of(L).top;
     top[-2] = thread_value(first);
@@ -432,6 +436,19 @@ inline bool hooks_work([[maybe_unused]] lua_State* L,
 #else
   return true;
 #endif
+}
+
+// Was the thread given a function and not started yet? The layout is known.
+inline bool is_fresh_by_layout(lua_State* T) noexcept {
+  const state_layout& state = layout_of(T);
+#if LUACORO_LUAJIT
+  const bool has_no_frame = state.base == state.stack + 2;
+#elif LUA_VERSION_NUM == 501
+  const bool has_no_frame = state.call == state.base_call;
+#else
+  const bool has_no_frame = state.call->previous == nullptr;
+#endif
+  return has_no_frame && state.top > by_layout::first(T) && lua_status(T) == LUA_OK;
 }
 
 // Would lua_yield work in the thread? The layout is known.
@@ -617,7 +634,7 @@ inline bool agrees_with_api([[maybe_unused]] lua_State* L) noexcept {
 // as it is mirrored. Upvalues: the layout, a thread, a name.
 inline int probe(lua_State* L) {
   const auto& known = *static_cast<const layout*>(lua_touserdata(L, lua_upvalueindex(1)));
-  const bool confirmed = has_shape(L) && are_equal(L, known) &&
+  const bool confirmed = has_shape(L) && are_equal(L, known) && !is_fresh_by_layout(L) &&
                          can_yield_by_layout(L, known) == (lua_toboolean(L, 2) != 0) &&
                          agrees_with_api(L);
   lua_pushboolean(L, confirmed);
@@ -698,7 +715,7 @@ inline layout find_layout(lua_State* L, void* name) {
     lua_pushboolean(L, LUA_VERSION_NUM >= 502);
     lua_xmove(L, T, 6);
     int n = 5;
-    known->is_known = run(T, n) == LUA_OK && lua_toboolean(T, -1);
+    known->is_known = is_fresh_by_layout(T) && run(T, n) == LUA_OK && lua_toboolean(T, -1);
   }
   const layout found = *known;
   lua_pop(L, 2);

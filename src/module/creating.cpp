@@ -26,15 +26,21 @@ void make_body_for_51(lua_State* L, const runtime& rt) {
   }
 }
 
-}  // namespace
-
-lua_State* push_thread_for(lua_State* L, runtime& rt) {
+template <typename Access>
+lua_State* push_thread_by(lua_State* L, runtime& rt) {
   lua_State* T = lua_newthread(L);
   lua_pushvalue(L, -2);
   if (lua::is_51 && lua_iscfunction(L, -1)) make_body_for_51(L, rt);
-  lua_xmove(L, T, 1);
-  count_thread(rt, L, T);
+  Access::move(L, T, 1);
+  count_thread<Access>(rt, L, T);
   return T;
+}
+
+}  // namespace
+
+lua_State* push_thread_for(lua_State* L, runtime& rt) {
+  return rt.layout.is_known ? push_thread_by<lua::by_layout>(L, rt)
+                            : push_thread_by<lua::by_api>(L, rt);
 }
 
 void check_function(lua_State* L) {

@@ -81,7 +81,8 @@ template <waiting how>
     results = depart_mounted<how>(L, rt, to, *there, n, way);
     return true;
   }
-  return depart_otherwise<how>(L, rt, to, find(rt, to, ticket), n, way, results);
+  const place at = place_of_plain_target(rt, to, ticket);
+  return depart_otherwise<how>(L, rt, to, at, n, way, results);
 }
 
 }  // namespace

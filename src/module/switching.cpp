@@ -61,8 +61,8 @@ int edges::transfer(lua_State* L) {
     return depart_mounted<waiting::transfer>(L, rt, to, *there, n, way);
   }
   int results = 0;
-  if (depart_otherwise<waiting::transfer>(L, rt, to, find(rt, to, ticket), n, way, results))
-    return results;
+  const place at = place_of_plain_target(rt, to, ticket);
+  if (depart_otherwise<waiting::transfer>(L, rt, to, at, n, way, results)) return results;
   return transfer_as(L, waiting::transfer);
 }
 

@@ -70,6 +70,12 @@ c_stack& c_stack::operator=(c_stack&& other) noexcept {
   return *this;
 }
 
+void c_stack::give_back_depths() noexcept {
+  const std::size_t usable = size_ + page_size();
+  if (usable <= kept) return;
+  (void)::madvise(lowest_ + guard_size, (usable - kept) / page_size() * page_size(), MADV_DONTNEED);
+}
+
 void c_stack::unmap() noexcept {
   if (lowest_ == nullptr) return;
   const std::size_t mapped = guard_size + size_ + page_size();

@@ -27,6 +27,10 @@ class c_stack {
 
   // Bytes that frames may use, as asked for, rounded up to whole pages.
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  // Memory that was ever touched stays until the stack is unmapped. This gives back what lies
+  // beyond so much of it, with whatever is there; it is committed anew when it is touched.
+  static constexpr std::size_t kept = std::size_t{32} << 10;
+  void give_back_depths() noexcept;
   // Where the first frame goes; frames grow down from here. Aligned to 64 bytes.
   [[nodiscard]] void* start() const noexcept { return start_; }
 

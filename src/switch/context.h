@@ -11,11 +11,11 @@
 #pragma once
 
 // Chosen by the CMake option CORO_SWITCH; Boost.Context where there is no assembly for the
-// processor.
+// processor, or the compiler has another syntax for it.
 #if !defined(LUACORO_SWITCH_BOOST)
 #define LUACORO_SWITCH_BOOST 0
 #endif
-#if !defined(__x86_64__)
+#if !defined(__GNUC__) || !defined(__ELF__) || (!defined(__x86_64__) && !defined(__aarch64__))
 #undef LUACORO_SWITCH_BOOST
 #define LUACORO_SWITCH_BOOST 1
 #endif

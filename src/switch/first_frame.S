@@ -19,6 +19,23 @@ luacoro_first_frame:
         .size   luacoro_first_frame, .-luacoro_first_frame
         .hidden luacoro_begin_context
 
+#elif defined(__aarch64__)
+
+        .text
+        .hidden luacoro_first_frame
+        .globl  luacoro_first_frame
+        .type   luacoro_first_frame, @function
+luacoro_first_frame:
+        .cfi_startproc
+        .cfi_undefined x30
+        mov     x0, x1                  // the context
+        ldp     x1, x2, [sp], #16       // what prepare_context left: the entry and its argument
+        bl      luacoro_begin_context
+        brk     #1
+        .cfi_endproc
+        .size   luacoro_first_frame, .-luacoro_first_frame
+        .hidden luacoro_begin_context
+
 #endif
 
         .section .note.GNU-stack, "", %progbits

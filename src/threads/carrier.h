@@ -65,6 +65,7 @@ struct carrier {
   std::uint64_t wait = 0;
   waiting how = waiting::transfer;
   bool is_warm = false;
+  bool was_used = false;         // since it was last looked after, idle (collection.h)
   unsigned depth = 0;            // of the resumers that wait for the base, one for the other
   lua_State* mourned = nullptr;  // the base, if its collection is to free this stack
   std::uint64_t was_away = 0;    // switches that the base waited for, unmounted, until it came here

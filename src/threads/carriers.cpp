@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <new>
+#include <utility>
 
 namespace luacoro {
 
@@ -41,6 +42,7 @@ void carriers::put_idle(carrier& c, std::size_t kept) noexcept {
   c.suspended = nullptr;
   c.resumer = {};
   c.unwinding = {};
+  c.was_used = true;
   if (idle_.size() > kept) {
     give_back(*idle_.front());
     idle_.erase(idle_.begin());
@@ -51,6 +53,12 @@ void carriers::put_idle(carrier& c, std::size_t kept) noexcept {
 void carriers::abandon(carrier& c, std::size_t kept) noexcept {
   prepare_context(c.left_at, c.stack, entry_, &c);
   put_idle(c, kept);
+}
+
+void carriers::give_back_depths() noexcept {
+  for (carrier* c : idle_) {
+    if (std::exchange(c->was_used, false)) c->stack.give_back_depths();
+  }
 }
 
 void carriers::give_back_idle() noexcept {

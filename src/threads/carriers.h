@@ -35,6 +35,9 @@ class carriers {
   void put_idle(carrier& c, std::size_t kept) noexcept;
   // The frames on it are dropped; `entry` starts anew when it is taken. Never the one that runs.
   void abandon(carrier& c, std::size_t kept) noexcept;
+  // What idle stacks have touched beyond c_stack::kept goes back to the system. Cost: a call of the
+  // system for each that was used since the last time.
+  void give_back_depths() noexcept;
   // Gives back the stacks of all idle carriers.
   void give_back_idle() noexcept;
   // Gives back everything but what `standing_on` needs to go on.

@@ -5,26 +5,28 @@
 namespace luacoro {
 namespace {
 
-// shelf: [-0, +1] the thread at `index`, or nil
-lua_State* push_counted(const runtime& rt, std::size_t index) noexcept {
-  lua_rawgeti(rt.shelf, runtime::census_array, static_cast<int>(index));
-  return lua_tothread(rt.shelf, -1);
-}
-
-void pop_into(const runtime& rt, std::size_t index) noexcept {
-  lua_rawseti(rt.shelf, runtime::census_array, static_cast<int>(index));
+// Calls visit(thread), with the thread on top of the shelf, for each that is not collected, in
+// their order; it may pop it into a slot that was visited. lua_next passes over the others, which
+// may be nearly all, faster than they could be asked for one by one.
+template <typename Visit>
+void for_each_counted(const runtime& rt, Visit visit) noexcept {
+  lua_State* shelf = rt.shelf;
+  const int top = lua_gettop(shelf);
+  lua_pushnil(shelf);
+  while (lua_next(shelf, runtime::census_array) != 0 &&
+         static_cast<std::size_t>(lua_tointeger(shelf, top + 1)) <= rt.census_used) {
+    visit(lua_tothread(shelf, -1));
+    lua_settop(shelf, top + 1);  // the key
+  }
+  lua_settop(shelf, top);
 }
 
 // Moves those that are not collected to the front; what is left behind them is written over.
-[[gnu::noinline]] void close_gaps(runtime& rt) noexcept {
+void close_gaps(runtime& rt) noexcept {
   std::size_t used = 0;
-  for (std::size_t i = 1; i <= rt.census_used; ++i) {
-    if (push_counted(rt, i) != nullptr) {
-      pop_into(rt, ++used);
-    } else {
-      lua_pop(rt.shelf, 1);
-    }
-  }
+  for_each_counted(rt, [&](lua_State*) {
+    lua_rawseti(rt.shelf, runtime::census_array, static_cast<int>(++used));
+  });
   rt.census_used = used;
 }
 
@@ -49,22 +51,16 @@ void prepare_census(runtime& rt, lua_State* L) {
   put_on_shelf(rt, L, runtime::census_array);
 }
 
-void count_thread(runtime& rt, lua_State* L, lua_State* T) {
-  if (rt.census_used == rt.census_capacity) [[unlikely]] {
-    close_gaps(rt);
-    if (rt.census_used > rt.census_capacity / 2) widen(rt, L);
-  }
-  push_thread(rt.shelf, T);
-  pop_into(rt, ++rt.census_used);
+void make_room_in_census(runtime& rt, lua_State* L) {
+  close_gaps(rt);
+  if (rt.census_used > rt.census_capacity / 2) widen(rt, L);
 }
 
 std::size_t living_threads(const runtime& rt) noexcept {
   std::size_t living = 0;
-  for (std::size_t i = 1; i <= rt.census_used; ++i) {
-    lua_State* T = push_counted(rt, i);
-    if (T != nullptr && find(rt, T).where != standing::dead) ++living;
-    lua_pop(rt.shelf, 1);
-  }
+  for_each_counted(rt, [&](lua_State* T) {
+    if (find(rt, T).where != standing::dead) ++living;
+  });
   return living;
 }
 

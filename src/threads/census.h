@@ -10,8 +10,17 @@ namespace luacoro {
 // MAY RAISE (memory).                                                                      [-0, +0]
 void prepare_census(runtime& rt, lua_State* L);
 
+// There is room to count one thread more.                              MAY RAISE (memory). [-0, +0]
+void make_room_in_census(runtime& rt, lua_State* L);
+
 // T is new.                                                            MAY RAISE (memory). [-0, +0]
-void count_thread(runtime& rt, lua_State* L, lua_State* T);
+template <typename Access = lua::by_api>
+inline void count_thread(runtime& rt, lua_State* L, lua_State* T) {
+  if (rt.census_used == rt.census_capacity) [[unlikely]]
+    make_room_in_census(rt, L);
+  Access::push_thread(rt.shelf, T);
+  lua_rawseti(rt.shelf, runtime::census_array, static_cast<int>(++rt.census_used));
+}
 
 // Not dead and not collected. Cost: linear in their number.
 [[nodiscard]] std::size_t living_threads(const runtime& rt) noexcept;

@@ -80,6 +80,7 @@ void bury_collected(runtime& rt, lua_State* L) noexcept {
       rt.pool.abandon(c, rt.configured.warm_stacks);
     }
   }
+  rt.pool.give_back_depths();
   rt.watching = false;
   if (any_left) (void)watch(rt, L);
 }

@@ -1,8 +1,9 @@
 // What the collector must know, since it sees Lua stacks and not C stacks.
 // Floor 3.
 //
-// Two questions: what keeps a thread alive that somebody waits in or for, and what frees the C
-// stack of a mounted thread when nothing can reach it any more.
+// Three questions: what keeps a thread alive that somebody waits in or for; what frees the C stack
+// of a mounted thread when nothing can reach it any more; and when idle C stacks, which may have
+// been used deeply once, give that memory back.
 //
 // 1. Alive. The collector marks main and the thread that runs. What else must live is the base of
 //    the carrier that runs, since others may be nested above it, and its resumer: coro holds these
@@ -14,6 +15,9 @@
 //    and its C stack is used again. No Lua code runs. A userdata without references is collected at
 //    the end of a cycle and then looks for such entries. The next cycle gets a new one, unless
 //    there is no base to watch for.
+// 3. At the end of such a cycle, too, as Lua makes its own stacks smaller then: nothing tells how
+//    deeply a C stack was used, so it takes a call of the system for each that was. While nobody
+//    watches no thread is mounted, and it is one C stack that all of them have in turn.
 #pragma once
 
 #include "threads/runtime.h"
@@ -29,8 +33,8 @@ template <typename Access = lua::by_api>
 // The carrier's base will be suspended on it: note whose collection frees the stack.
 void mourn(runtime& rt, carrier& c) noexcept;
 
-// Frees the C stacks of threads that the collector has found unreachable. It happens by itself at
-// the end of a cycle.                                                MAY SWITCH (finalizers run).
+// Frees the C stacks of threads that the collector has found unreachable, and gives back what idle
+// ones need no more. It happens by itself at the end of a cycle.     MAY SWITCH (finalizers run).
 void bury_collected(runtime& rt, lua_State* L) noexcept;
 
 // Has the collector not found it unreachable so far? For a carrier that was mourned.

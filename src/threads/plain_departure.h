@@ -25,6 +25,15 @@ namespace luacoro {
   return there.base == to && there.how != waiting::close;
 }
 
+// Where a target that is not mounted stands.
+[[nodiscard, gnu::always_inline]] inline place place_of_plain_target(const runtime& rt,
+                                                                     lua_State* to,
+                                                                     std::size_t ticket) noexcept {
+  if (is_unmounted(ticket)) return unmounted_place(ticket);
+  if (lua::is_fresh_by_layout(to)) return {.where = standing::fresh};
+  return find(rt, to, ticket);
+}
+
 enum class leaving : std::uint8_t { in_general, pinned, warm, unmounted };
 
 // How may the current thread L leave with n values, without reserving anything?

@@ -134,9 +134,9 @@ struct thread_link {
 [[nodiscard]] thread_link while_it_holds(const runtime& rt, const thread_link& link) noexcept;
 
 // The thread itself, on the stack of another one.                                     to: [-0, +1]
+template <typename Access = lua::by_api>
 inline void push_thread(lua_State* to, lua_State* T) noexcept {
-  lua_pushthread(T);
-  if (to != T) lua_xmove(T, to, 1);
+  Access::push_thread(to, T);
 }
 
 // Must a thread keep its resumer alive? Main always is.
@@ -148,7 +148,7 @@ inline void push_thread(lua_State* to, lua_State* T) noexcept {
 template <typename Access = lua::by_api>
 [[gnu::always_inline]] inline void push_mounted_ticket(runtime& rt, lua_State* T,
                                                        const carrier& on) noexcept {
-  if (needs_anchor(rt, on.resumer)) push_thread(T, on.resumer.thread);
+  if (needs_anchor(rt, on.resumer)) push_thread<Access>(T, on.resumer.thread);
   Access::push_name(T, rt.names.name(unmounted_tickets + on.index), rt.layout);
 }
 

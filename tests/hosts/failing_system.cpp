@@ -12,7 +12,7 @@ namespace luacoro::hosts {
 namespace {
 
 std::atomic<long> until_new_fails = 0, until_mapping_fails = 0;
-std::atomic<std::size_t> blocks = 0;
+std::atomic<std::size_t> blocks = 0, allocated = 0;
 std::atomic<bool> unmapping_fails = false, has_failed = false;
 std::atomic<guards> guarded = guards::as_the_system_can;
 
@@ -35,6 +35,8 @@ void fail_new(long nth) noexcept {
 }
 
 std::size_t new_blocks() noexcept { return blocks; }
+
+std::size_t allocations() noexcept { return allocated; }
 
 void fail_mapping(long nth) noexcept {
   until_mapping_fails = nth;
@@ -65,6 +67,7 @@ void* operator new(std::size_t size) {
     has_failed = true;
     throw std::bad_alloc();
   }
+  ++allocated;
   void* block = std::malloc(size != 0 ? size : 1);
   if (block == nullptr) throw std::bad_alloc();
   ++blocks;
@@ -79,6 +82,34 @@ void operator delete(void* block) noexcept {
 void operator delete(void* block, std::size_t) noexcept { operator delete(block); }
 
 extern "C" {
+
+#if CORO_COUNTS_MALLOC
+void* __libc_malloc(std::size_t size);
+void* __libc_calloc(std::size_t n, std::size_t size);
+void* __libc_realloc(void* block, std::size_t size);
+
+void* malloc(std::size_t size) noexcept {
+  ++allocated;
+  return __libc_malloc(size);
+}
+
+void* calloc(std::size_t n, std::size_t size) noexcept {
+  ++allocated;
+  return __libc_calloc(n, size);
+}
+
+void* realloc(void* block, std::size_t size) noexcept {
+  ++allocated;
+  return __libc_realloc(block, size);
+}
+
+void* __cxa_allocate_exception(std::size_t size) noexcept {
+  static auto* const real = system_function<void*(std::size_t)>("__cxa_allocate_exception");
+  void* exception = real(size);
+  --allocated;
+  return exception;
+}
+#endif
 
 // Only the module reserves without committing.
 void* mmap(void* at, std::size_t size, int access, int flags, int file, off_t offset) noexcept {

@@ -196,6 +196,79 @@ TEST_P(ManyCStacks, AreAllGivenBack) {
   EXPECT_LT(resident_beside_heap(), resident + 4 * megabyte);
 }
 
+// Lua: use_c_stack(f, ...) -> f(...), with half a megabyte of C stack touched.
+int use_c_stack(lua_State* L) {
+  volatile char frame[megabyte / 2];
+  for (std::size_t i = 0; i < sizeof frame; i += 4096) frame[i] = 1;
+  lua_call(L, lua_gettop(L) - 1, 1);
+  return 1 + frame[0] - 1;
+}
+
+// Has many idle C stacks.
+class IdleCStacks : public ::testing::Test {
+ protected:
+  IdleCStacks() {
+    host_.set_function("use_c_stack", use_c_stack);
+    host_.require_coro();
+    EXPECT_EQ(host_.run("coro.configure { warm_stacks = 100 }\n"
+                        "function suspend_all(use)\n"
+                        "  local steps = {}\n"
+                        "  for i = 1, 100 do\n"
+                        "    steps[i] = coro.wrap(function() use(coro.yield) end)\n"
+                        "    steps[i]()\n"
+                        "  end\n"
+                        "  return steps\n"
+                        "end\n"
+                        "function end_all(steps) for _, step in ipairs(steps) do step() end end\n"
+                        "end_all(suspend_all(in_sort))\n"
+                        "fixture.collect()"),
+              "");
+    before_ = resident_beside_heap();
+    idle_ = host_.integer("coro.stats().stacks_idle");
+    EXPECT_GE(idle_, long{idle_stacks});
+  }
+
+  // All of them are still there, and little of each is.
+  void expect_small() {
+    EXPECT_EQ(host_.run("collectgarbage() collectgarbage()"), "");
+    EXPECT_LT(resident_beside_heap(), before_ + idle_stacks * std::size_t{32 + 8} * 1024);
+    EXPECT_EQ(host_.integer("coro.stats().stacks_idle"), idle_);
+  }
+
+  static constexpr int idle_stacks = 100;
+  state host_;
+  std::size_t before_;
+  long idle_;
+};
+
+TEST_F(IdleCStacks, GiveBackWhatWasUsedDeeply) {
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(host_.run("steps = suspend_all(use_c_stack)"), "");
+    EXPECT_GT(resident_beside_heap(), before_ + idle_stacks * megabyte / 3);
+    EXPECT_EQ(host_.run("end_all(steps)"), "");
+    expect_small();
+  }
+}
+
+TEST_F(IdleCStacks, GiveBackWhatWasUsedDeeplyByThreadsThatWereNeverSuspended) {
+  EXPECT_EQ(host_.run("local function nest(depth)\n"
+                      "  if depth == 0 then return end\n"
+                      "  coro.wrap(function() use_c_stack(nest, depth - 1) end)()\n"
+                      "end\n"
+                      "nest(30)"),
+            "");
+  EXPECT_GT(resident_beside_heap(), before_ + 30 * megabyte / 3);
+  expect_small();
+}
+
+TEST_F(IdleCStacks, OfThreadsThatWereCollectedGiveBackWhatWasUsedDeeply) {
+  EXPECT_EQ(host_.run("steps = suspend_all(use_c_stack)\n"
+                      "steps = nil\n"
+                      "fixture.collect()"),
+            "");
+  expect_small();
+}
+
 TEST(TooManyCStacks, AreAnErrorThatTellsTheLimitAndTheRestGoesOn) {
   if (!is_thorough()) GTEST_SKIP() << "takes half a gigabyte of memory";
   set_guards(guards::by_mprotect);

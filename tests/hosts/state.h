@@ -25,13 +25,15 @@ class memory {
   void work_again() noexcept { first_ = 0; }
   [[nodiscard]] bool has_failed() const noexcept { return has_failed_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+  // How often a block was asked for or made larger, smaller or free.
+  [[nodiscard]] std::size_t calls() const noexcept { return calls_; }
 
   static void* allocate(void* self, void* block, std::size_t, std::size_t wanted) noexcept;
 
  private:
   [[nodiscard]] bool fails_now() noexcept;
 
-  std::size_t bytes_ = 0;
+  std::size_t bytes_ = 0, calls_ = 0;
   long made_ = 0, first_ = 0, last_ = 0;
   bool has_failed_ = false;
 };

@@ -88,6 +88,21 @@ TEST(CStack, GivesItsMemoryBack) {
   EXPECT_LT(resident_bytes(), before + 2 * size);
 }
 
+TEST(CStack, GivesBackWhatWasUsedDeeply) {
+  std::vector<c_stack> stacks;
+  for (unsigned i = 0; i < 50; ++i) stacks.push_back(c_stack::map(size, i));
+  const std::size_t before = resident_bytes();
+  for (const c_stack& stack : stacks) std::memset(lowest_usable(stack), 1, stack.size());
+  EXPECT_GT(resident_bytes(), before + 50 * (size - c_stack::kept));
+  for (c_stack& stack : stacks) stack.give_back_depths();
+  EXPECT_LT(resident_bytes(), before + 51 * (c_stack::kept + 4096));
+  for (const c_stack& stack : stacks) {
+    const auto* start = static_cast<const char*>(stack.start());
+    EXPECT_EQ(start[-static_cast<std::ptrdiff_t>(c_stack::kept - 4096)], 1);  // is still there
+    *lowest_usable(stack) = 1;                                                // can be used again
+  }
+}
+
 TEST(CStack, TwentyThousandFitUnderTheDefaultLimitOfMappings) {
   std::vector<c_stack> stacks;
   for (unsigned i = 0; i < 20000; ++i) {
