@@ -25,6 +25,9 @@ lua_State* check_thread(lua_State* L);
 
 [[noreturn]] void raise_type_error(lua_State* L, int index, const char* expected);
 
+// The first argument of a transfer; nothing at all is `nil`, too.
+lua_State* check_target_argument(lua_State* L, const runtime& rt);
+
 // What is wrong with the place of a target, for `transfer` and its like.
 [[nodiscard]] problem check_target(const runtime& rt, const departure& d) noexcept;
 
@@ -80,6 +83,10 @@ inline int go(lua_State* L, runtime& rt, departure& d) {
 void check_function(lua_State* L);
 // A new thread for the function on top.                                MAY RAISE (memory). [-0, +1]
 lua_State* push_thread_for(lua_State* L, runtime& rt);
+
+// What `status` says of a thread, asked in L.
+enum class status_word : std::uint8_t { suspended, running, normal, dead };
+[[nodiscard]] status_word status_of(const runtime& rt, lua_State* L, lua_State* T) noexcept;
 
 // The functions of the module. Those with a general twin are for plain departures first; where the
 // layout of this Lua is not known the twin takes their place.

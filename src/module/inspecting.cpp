@@ -20,22 +20,19 @@ int edges::running(lua_State* L) {
   return 1;
 }
 
+status_word status_of(const runtime& rt, lua_State* L, lua_State* T) noexcept {
+  if (T == L) return status_word::running;
+  const place at = find(rt, T);
+  if (at.where == standing::dead) return status_word::dead;
+  const bool waits_for_another = at.where == standing::busy || is_normal(at.how);
+  return waits_for_another ? status_word::normal : status_word::suspended;
+}
+
 // status(thread) -> string
 int edges::status(lua_State* L) {
-  const runtime& rt = runtime_of_function(L);
-  lua_State* T = check_thread(L);
-  if (T == L) {
-    lua_pushliteral(L, "running");
-    return 1;
-  }
-  const place at = find(rt, T);
-  if (at.where == standing::dead) {
-    lua_pushliteral(L, "dead");
-  } else if (at.where == standing::busy || is_normal(at.how)) {
-    lua_pushliteral(L, "normal");
-  } else {
-    lua_pushliteral(L, "suspended");
-  }
+  static constexpr const char* words[] = {"suspended", "running", "normal", "dead"};
+  const status_word word = status_of(runtime_of_function(L), L, check_thread(L));
+  lua_pushstring(L, words[static_cast<int>(word)]);
   return 1;
 }
 

@@ -1,6 +1,6 @@
 // The Lua module: require "coro".
+#include "abi/abi.h"
 #include "module/edge.h"
-#include "threads/census.h"
 
 namespace luacoro {
 namespace {
@@ -92,8 +92,10 @@ extern "C" [[gnu::visibility("default")]] int luaopen_coro(lua_State* L) {
 
   lua_pushvalue(L, -1);
   put_on_shelf(rt, L, runtime::module_table);
+  open_abi(L, rt);  // [runtime, module, C functions]
   lua_pushvalue(L, runtime_index);
   keep_runtime(L);
   lua_pop(L, 1);
+  keep_abi(L);
   return 1;
 }

@@ -2,9 +2,7 @@
 #include "module/edge.h"
 
 namespace luacoro {
-namespace {
 
-// The first argument of a transfer; nothing at all is `nil`, too.
 lua_State* check_target_argument(lua_State* L, const runtime& rt) {
   lua_State* to = lua_tothread(L, 1);
   if (to == nullptr) [[unlikely]] {
@@ -14,6 +12,8 @@ lua_State* check_target_argument(lua_State* L, const runtime& rt) {
   }
   return to;
 }
+
+namespace {
 
 int transfer_as(lua_State* L, waiting how) {
   runtime& rt = runtime_of_function(L);

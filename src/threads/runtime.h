@@ -88,6 +88,7 @@ struct runtime {
     raiser,             // a function that raises its argument
     generator_body,     // makes the body of a safewrap generator
     module_table,
+    abi_functions,  // a thread that has them on its stack (abi/abi.h)
     keeper_thread,
     scratch_thread,
     worker_thread,
