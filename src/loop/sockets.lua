@@ -141,12 +141,11 @@ end
 local function connect_to(self, start, ...)
   forget(self) -- LuaSocket may open another file descriptor
   local result, err = self.socket:connect(...)
-  while not result and err == "timeout" do
+  -- A UNIX socket that cannot connect at once is destroyed by LuaSocket.
+  while not result and err == "timeout" and self.socket:getfd() >= 0 do
     local is_ready, why = wait_until_ready(self, "w", start)
     if not is_ready then return nil, why end
     result, err = self.socket:connect(...)
-    -- A UNIX socket whose server accepts none now: there is nothing to wait for but time.
-    if err == "timeout" then loop.sleep(0.01) end
     if err == "already connected" then return 1 end
   end
   return result, err
@@ -166,10 +165,11 @@ end
 
 -- What takes a host and blocks only to look it up.
 local function with_address(name)
-  methods[name] = function(self, host, ...)
+  methods[name] = function(self, host, port, ...)
+    if port == nil then return self.socket[name](self.socket, host) end -- a path, or "*"
     local addresses, err = addresses_of(self, host)
     if not addresses then return nil, err end
-    return self.socket[name](self.socket, addresses[1].addr, ...)
+    return self.socket[name](self.socket, addresses[1].addr, port, ...)
   end
 end
 with_address "bind"
