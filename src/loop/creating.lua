@@ -91,34 +91,32 @@ function loop.newserver(host, port, handler)
   return server
 end
 
--- What LuaSocket waits in, and where the loop can wait instead.
-local replaced = {
+-- What takes the place of LuaSocket's functions.
+local replacements = { sleep = function(seconds) loop.sleep(math.max(seconds, 0)) end }
+for _, name in ipairs {
   "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "connect", "connect4", "connect6", "bind",
-}
+} do
+  replacements[name] = loop[name]
+end
 
---- Puts the functions above in the place of LuaSocket's, and lets LuaSec wrap their sockets: what
---- is built on LuaSocket waits in the loop from here on. Calling it again is harmless, except that
---- it looks for LuaSec again.
----@return table<string, function>  LuaSocket's own functions
+-- For LuaSec: what is made from a socket that waits in the loop waits there, too.
+local function wrap_secure(socket_below, ...)
+  local made, err = originals.wrap(socket_below, ...)
+  if not (made and loop.is_wrapped(socket_below)) then return made, err end
+  return loop.wrap(made)
+end
+
+local function replace(module, name, replacement)
+  if module[name] == replacement then return end
+  originals[name] = module[name]
+  module[name] = replacement
+end
+
+--- Puts the functions above in the place of LuaSocket's, and if LuaSec is loaded lets it wrap their
+--- Puts the functions above in the place of LuaSocket's, and if LuaSec is loaded lets it wrap
+---@return table<string, function>  the functions of LuaSocket, and `wrap` of LuaSec, as they were
 function loop.install()
-  for _, name in ipairs(replaced) do
-    if not originals[name] then
-      originals[name] = luasocket()[name]
-      luasocket()[name] = loop[name]
-    end
-  end
-  if not originals.sleep then
-    originals.sleep = luasocket().sleep
-    luasocket().sleep = function(seconds) loop.sleep(math.max(seconds, 0)) end
-  end
-  local ssl = package.loaded.ssl
-  if ssl and not originals.wrap then
-    originals.wrap = ssl.wrap
-    function ssl.wrap(from, ...)
-      local made, err = originals.wrap(from, ...)
-      if not (made and loop.is_wrapped(from)) then return made, err end
-      return loop.wrap(made)
-    end
-  end
+  for name, replacement in pairs(replacements) do replace(luasocket(), name, replacement) end
+  if package.loaded.ssl then replace(package.loaded.ssl, "wrap", wrap_secure) end
   return originals
 end
