@@ -112,8 +112,9 @@ local function replace(module, name, replacement)
   module[name] = replacement
 end
 
---- Puts the functions above in the place of LuaSocket's, and if LuaSec is loaded lets it wrap their
 --- Puts the functions above in the place of LuaSocket's, and if LuaSec is loaded lets it wrap
+--- their sockets: what is built on LuaSocket waits in the loop from here on. Calling it again is
+--- harmless.
 ---@return table<string, function>  the functions of LuaSocket, and `wrap` of LuaSec, as they were
 function loop.install()
   for name, replacement in pairs(replacements) do replace(luasocket(), name, replacement) end
