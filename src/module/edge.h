@@ -88,6 +88,9 @@ lua_State* push_thread_for(lua_State* L, runtime& rt);
 enum class status_word : std::uint8_t { suspended, running, normal, dead };
 [[nodiscard]] status_word status_of(const runtime& rt, lua_State* L, lua_State* T) noexcept;
 
+// To the module, which is on top: `await`.                            MAY RAISE (memory). [-0, +0]
+void add_await(lua_State* L);
+
 // The functions of the module. Those with a general twin are for plain departures first; where the
 // layout of this Lua is not known the twin takes their place.
 namespace edges {

@@ -78,6 +78,7 @@ extern "C" [[gnu::visibility("default")]] int luaopen_coro(lua_State* L) {
   }
   push_thread(L, rt.main);
   lua_setfield(L, -2, "main");
+  add_await(L);
 
   lua_pushvalue(L, runtime_index);
   lua_pushvalue(L, -2);

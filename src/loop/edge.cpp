@@ -1,0 +1,387 @@
+#include "loop/edge.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+
+namespace luacoro::loop {
+namespace {
+
+constexpr const char* descriptor_type = "coro.loop.descriptor";
+
+// What the loop has of a wait that is over.
+void forget(lua_State* L, upvalue table, const wait& w) {
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, lua_upvalueindex(table), w.index);
+}
+
+// A wait of the current thread, which is kept alive by it.
+wait& begin(lua_State* L) {
+  engine& of = engine_of_function(L);
+  wait* w = nullptr;
+  guarded(L, [&] { w = &of.begin(); });
+  lua_pushthread(L);
+  lua_rawseti(L, lua_upvalueindex(threads_upvalue), w->index);
+  return *w;
+}
+
+// Starts what may end a wait, for a function that returns the wait and whether main waits. If that
+// cannot be, the wait has ended, and nobody is in it.
+template <typename F>
+int start(lua_State* L, wait& w, F f) {
+  engine& of = engine_of_function(L);
+  guarded(L, [&] {
+    try {
+      f(of);
+    } catch (...) {
+      of.end(w, outcome::cancelled);
+      throw;
+    }
+  });
+  lua_pushlightuserdata(L, &w);
+  const int is_main = lua_pushthread(L);
+  lua_pop(L, 1);
+  lua_pushboolean(L, is_main);
+  return 2;
+}
+
+void alarm_if_given(engine& of, wait& w, double seconds) {
+  if (seconds >= 0) of.alarm(w, seconds);
+}
+
+// None, nil and negative: no timeout.
+double check_timeout(lua_State* L, int index) {
+  return lua_isnoneornil(L, index) ? -1 : luaL_checknumber(L, index);
+}
+
+descriptor** check_descriptor(lua_State* L) {
+  return static_cast<descriptor**>(luaL_checkudata(L, 1, descriptor_type));
+}
+
+// open(fd) -> descriptor: registered until it is released or collected
+int open(lua_State* L) {
+  engine& of = engine_of_function(L);
+  const auto fd = static_cast<int>(luaL_checknumber(L, 1));
+  if (fd < 0) return 0;
+  auto** owner = static_cast<descriptor**>(lua_newuserdata(L, sizeof(descriptor*)));
+  *owner = nullptr;
+  luaL_getmetatable(L, descriptor_type);
+  lua_setmetatable(L, -2);
+  guarded(L, [&] {
+    *owner = &of.open(fd);
+    (*owner)->owner = owner;
+  });
+  return 1;
+}
+
+// release(descriptor): whoever waits for it is told that it is closed
+int release(lua_State* L) {
+  if (descriptor* d = *check_descriptor(L)) engine_of_function(L).release(*d);
+  return 0;
+}
+
+// watch(descriptor or fd, "r" or "w" or "rw" [, timeout]) -> wait, is_main
+int watch(lua_State* L) {
+  const char* mode = luaL_checkstring(L, 2);
+  const double timeout = check_timeout(L, 3);
+  const bool reads = mode[0] == 'r', writes = mode[reads ? 1 : 0] == 'w';
+  if (!(reads || writes) || mode[(reads ? 1 : 0) + (writes ? 1 : 0)] != '\0')
+    luaL_argerror(L, 2, "'r', 'w' or 'rw' expected");
+  descriptor* d = nullptr;
+  int fd = -1;
+  if (lua_type(L, 1) == LUA_TNUMBER) {
+    fd = static_cast<int>(lua_tonumber(L, 1));
+    if (fd < 0) luaL_argerror(L, 1, "a file descriptor expected");
+  } else {
+    d = *check_descriptor(L);
+    if (d == nullptr) luaL_argerror(L, 1, "it is released");
+  }
+  wait& w = begin(L);
+  return start(L, w, [&](engine& of) {
+    of.watch(w, d != nullptr ? *d : of.find_or_open(fd), reads, writes);
+    alarm_if_given(of, w, timeout);
+  });
+}
+
+// alarm(seconds) -> wait, is_main
+int alarm(lua_State* L) {
+  const double seconds = luaL_checknumber(L, 1);
+  wait& w = begin(L);
+  return start(L, w, [&](engine& of) { of.alarm(w, seconds); });
+}
+
+// park([timeout]) -> wait, is_main: for `wake`
+int park(lua_State* L) {
+  const double timeout = check_timeout(L, 1);
+  wait& w = begin(L);
+  return start(L, w, [&](engine& of) { alarm_if_given(of, w, timeout); });
+}
+
+// resolve(host, port or "" [, timeout]) -> wait, is_main
+int resolve(lua_State* L) {
+  const char* host = luaL_checkstring(L, 1);
+  const char* port = luaL_checkstring(L, 2);
+  wait& w = begin(L);
+  return start(L, w, [&](engine& of) { of.resolve(w, host, port); });
+}
+
+struct known_signal {
+  const char* name;
+  int number;
+};
+constexpr known_signal known_signals[] = {
+    {"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"ALRM", SIGALRM},
+    {"TERM", SIGTERM}, {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"CHLD", SIGCHLD},
+    {"CONT", SIGCONT}, {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU},
+    {"PIPE", SIGPIPE}, {"URG", SIGURG},   {"IO", SIGIO},     {"WINCH", SIGWINCH}};
+
+// signal(name [, timeout]) -> wait, is_main
+int expect_signal(lua_State* L) {
+  const char* name = luaL_checkstring(L, 1);
+  const double timeout = check_timeout(L, 2);
+  if (std::strncmp(name, "SIG", 3) == 0) name += 3;
+  const auto* found =
+      std::find_if(std::begin(known_signals), std::end(known_signals),
+                   [name](const known_signal& s) { return std::strcmp(s.name, name) == 0; });
+  if (found == std::end(known_signals))
+    luaL_argerror(L, 1, lua_pushfstring(L, "no signal to wait for is called '%s'", name));
+  wait& w = begin(L);
+  return start(L, w, [&](engine& of) {
+    of.expect_signal(w, found->number);
+    alarm_if_given(of, w, timeout);
+  });
+}
+
+// schedule(thread, values): a thread that has not started gets the values, a table with a count
+int schedule(lua_State* L) {
+  engine& of = engine_of_function(L);
+  luaL_checktype(L, 1, LUA_TTHREAD);
+  lua_settop(L, 2);
+  wait* w = nullptr;
+  guarded(L, [&] { w = &of.begin(); });
+  lua_rawseti(L, lua_upvalueindex(values_upvalue), w->index);
+  lua_rawseti(L, lua_upvalueindex(threads_upvalue), w->index);
+  of.end(*w, outcome::ready);
+  return 0;
+}
+
+wait* check_wait(lua_State* L) {
+  void* address = lua_touserdata(L, 1);
+  if (!lua_islightuserdata(L, 1) || !engine_of_function(L).knows(address))
+    luaL_argerror(L, 1, "a wait expected");
+  return static_cast<wait*>(address);
+}
+
+// wake(wait, values): ends it; `next` gives the values
+int wake(lua_State* L) {
+  wait* w = check_wait(L);
+  lua_settop(L, 2);
+  lua_rawseti(L, lua_upvalueindex(values_upvalue), w->index);
+  engine_of_function(L).end(*w, outcome::ready);
+  return 0;
+}
+
+// drop(wait): it is over, and nobody is told
+int drop(lua_State* L) {
+  wait* w = check_wait(L);
+  forget(L, threads_upvalue, *w);
+  engine_of_function(L).end(*w, outcome::cancelled);
+  return 0;
+}
+
+// The wait that a thread stands in: its innermost function in Lua, below `transfer`, has it as its
+// first local variable. Null for a thread that is anywhere else: whoever continued it meanwhile,
+// its wait is over.
+void* wait_of(lua_State* T) {
+  lua_Debug frame;
+  if (lua_getstack(T, 1, &frame) == 0 || lua_getlocal(T, &frame, 1) == nullptr) return nullptr;
+  void* address = lua_islightuserdata(T, -1) ? lua_touserdata(T, -1) : nullptr;
+  lua_pop(T, 1);
+  return address;
+}
+
+bool is_fresh(lua_State* T) {
+  lua_Debug frame;
+  return lua_status(T) == 0 && lua_getstack(T, 0, &frame) == 0 && lua_gettop(T) == 1;
+}
+
+// cancel(thread) -> was it in a wait?
+int cancel(lua_State* L) {
+  engine& of = engine_of_function(L);
+  lua_State* T = lua_tothread(L, 1);
+  if (T == nullptr) luaL_argerror(L, 1, "thread expected");
+  void* address = T == L ? nullptr : wait_of(T);
+  const bool waits = address != nullptr && of.knows(address) &&
+                     static_cast<wait*>(address)->in_use &&
+                     static_cast<wait*>(address)->result == outcome::none;
+  if (waits) of.end(*static_cast<wait*>(address), outcome::cancelled);
+  lua_pushboolean(L, waits);
+  return 1;
+}
+
+// What a lookup found, as LuaSocket's getaddrinfo shows it.                               [-0, +1]
+void push_addresses(lua_State* L, const std::vector<address>& found) {
+  lua_createtable(L, static_cast<int>(found.size()), 0);
+  int count = 0;
+  for (const address& at : found) {
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, at.text.c_str());
+    lua_setfield(L, -2, "addr");
+    lua_pushstring(L, at.is_v6 ? "inet6" : "inet");
+    lua_setfield(L, -2, "family");
+    lua_pushnumber(L, at.port);
+    lua_setfield(L, -2, "port");
+    lua_rawseti(L, -2, ++count);
+  }
+}
+
+// Of std::error_code: a text, without a C++ string in a frame that may raise.             [-0, +1]
+void push_message(lua_State* L, const std::error_code& why) {
+  if (why.category() == asio::error::get_system_category()) {
+    lua_pushstring(L, std::strerror(why.value()));
+    return;
+  }
+  char text[128] = "";
+  try {
+    std::strncpy(text, why.message().c_str(), sizeof text - 1);
+  } catch (const std::bad_alloc&) {
+    text[0] = '\0';
+  }
+  lua_pushstring(L, text);
+}
+
+// What the functions that wait return: true or what was found, or nil and why not.         [-0, +2]
+int push_outcome(lua_State* L, const wait& w) {
+  switch (w.result) {
+    case outcome::ready:
+      if (w.found) {
+        push_addresses(L, *w.found);
+      } else {
+        lua_pushboolean(L, 1);
+      }
+      return 1;
+    case outcome::timeout: lua_pushnil(L), lua_pushliteral(L, "timeout"); break;
+    case outcome::closed: lua_pushnil(L), lua_pushliteral(L, "closed"); break;
+    case outcome::failed: lua_pushnil(L), push_message(L, w.error); break;
+    default: lua_pushnil(L), lua_pushliteral(L, "cancelled"); break;
+  }
+  return 2;
+}
+
+std::optional<clock::time_point> limit_of(double timeout) {
+  if (timeout < 0) return {};
+  return clock::now() + std::chrono::duration_cast<clock::duration>(
+                            std::chrono::duration<double>(std::min(timeout, 1e9)));
+}
+
+// next([timeout]) -> thread, values or nil, ...: who goes on, and what with; nothing if nothing
+// ended in time, or if nothing can.
+int next(lua_State* L) {
+  engine& of = engine_of_function(L);
+  const double timeout = check_timeout(L, 1);
+  for (;;) {
+    wait* w = nullptr;
+    guarded(L, [&] { w = of.next(limit_of(timeout)); });
+    if (w == nullptr) return 0;
+    lua_settop(L, 0);
+    lua_rawgeti(L, lua_upvalueindex(threads_upvalue), w->index);
+    lua_State* T = lua_tothread(L, 1);
+    lua_rawgeti(L, lua_upvalueindex(values_upvalue), w->index);
+    const bool has_values = lua_toboolean(L, 2) != 0;
+    forget(L, threads_upvalue, *w);
+    if (has_values) forget(L, values_upvalue, *w);
+    // Main, if it is T, waits in the function that calls this.
+    const bool goes_on = T != nullptr && (T == L || wait_of(T) == w || (has_values && is_fresh(T)));
+    const int n = goes_on && !has_values ? push_outcome(L, *w) : 0;
+    of.recycle(*w);
+    if (goes_on) return 2 + n;
+  }
+}
+
+// begin_turn([timeout]) -> how many have ended
+int begin_turn(lua_State* L) {
+  engine& of = engine_of_function(L);
+  const double timeout = check_timeout(L, 1);
+  std::size_t ended = 0;
+  guarded(L, [&] { ended = of.begin_turn(limit_of(timeout)); });
+  lua_pushnumber(L, static_cast<lua_Number>(ended));
+  return 1;
+}
+
+// has_work() -> boolean: is there anything that has ended or can?
+int has_work(lua_State* L) {
+  lua_pushboolean(L, engine_of_function(L).has_work());
+  return 1;
+}
+
+// now() -> seconds, of a clock that is never set
+int now(lua_State* L) {
+  const std::chrono::duration<double> seconds = clock::now().time_since_epoch();
+  lua_pushnumber(L, seconds.count());
+  return 1;
+}
+
+int collect_descriptor(lua_State* L) {
+  auto** owner = static_cast<descriptor**>(lua_touserdata(L, 1));
+  if (*owner != nullptr) engine_of_function(L).release(**owner);
+  return 0;
+}
+
+int close_engine(lua_State* L) {
+  auto** of = static_cast<engine**>(lua_touserdata(L, 1));
+  delete *of;
+  *of = nullptr;
+  return 0;
+}
+
+constexpr luaL_Reg functions[] = {{"open", open},
+                                  {"release", release},
+                                  {"watch", watch},
+                                  {"alarm", alarm},
+                                  {"park", park},
+                                  {"resolve", resolve},
+                                  {"signal", expect_signal},
+                                  {"schedule", schedule},
+                                  {"wake", wake},
+                                  {"drop", drop},
+                                  {"cancel", cancel},
+                                  {"next", next},
+                                  {"begin_turn", begin_turn},
+                                  {"now", now},
+                                  {"has_work", has_work}};
+
+// With the three values at `first` and after as upvalues.                                 [-0, +1]
+void push_function(lua_State* L, lua_CFunction function, int first) {
+  for (int i = 0; i < 3; ++i) lua_pushvalue(L, first + i);
+  lua_pushcclosure(L, function, 3);
+}
+
+}  // namespace
+
+void push_functions(lua_State* L) {
+  const int first = lua_gettop(L) + 1;
+  auto** of = static_cast<engine**>(lua_newuserdata(L, sizeof(engine*)));
+  *of = nullptr;
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, close_engine);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  guarded(L, [of] { *of = new engine; });
+  lua_newtable(L);
+  lua_newtable(L);
+
+  luaL_newmetatable(L, descriptor_type);
+  push_function(L, collect_descriptor, first);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+
+  lua_createtable(L, 0, static_cast<int>(std::size(functions)));
+  for (const luaL_Reg& f : functions) {
+    push_function(L, f.func, first);
+    lua_setfield(L, -2, f.name);
+  }
+  lua_insert(L, first);
+  lua_settop(L, first);
+}
+
+}  // namespace luacoro::loop

@@ -1,0 +1,48 @@
+// Where the engine meets Lua: the functions that src/loop/*.lua are written with.
+// Floor 5. A function here may raise, so no frame of it holds an object with a destructor when it
+// does: what may throw runs in `guarded`, and that calls nothing of Lua's that may raise.
+#pragma once
+
+extern "C" {
+#include <lauxlib.h>
+#include <lua.h>
+}
+
+#include <exception>
+
+#include "loop/engine.h"
+
+namespace luacoro::loop {
+
+// Every function has these upvalues.
+enum upvalue : std::uint8_t {
+  engine_upvalue = 1,  // userdata: engine*, null after the Lua state was closed
+  threads_upvalue,     // by index of their waits: who waits. They are kept alive by it
+  values_upvalue       // by index of their waits: what `wake` passes
+};
+
+inline engine& engine_of_function(lua_State* L) {
+  auto* of = *static_cast<engine**>(lua_touserdata(L, lua_upvalueindex(engine_upvalue)));
+  if (of == nullptr) luaL_error(L, "the loop ended with its Lua state");
+  return *of;
+}
+
+// Calls f. What it throws is raised.                              MAY RAISE (what f throws). [-0,
+// +0]
+template <typename F>
+void guarded(lua_State* L, F f) {
+  try {
+    f();
+    return;
+  } catch (const std::bad_alloc&) {
+    lua_pushliteral(L, "not enough memory");
+  } catch (const std::exception& why) {
+    lua_pushstring(L, why.what());
+  }
+  lua_error(L);
+}
+
+// The module's functions, in a table.                                                     [-0, +1]
+void push_functions(lua_State* L);
+
+}  // namespace luacoro::loop

@@ -1,0 +1,243 @@
+#include "loop/engine.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace luacoro::loop {
+
+// The operations of Asio. The two that are started for each wait are types of their own, small
+// ones.
+struct engine::on_ready {
+  engine* of;
+  descriptor* d;
+  direction which;
+
+  void operator()(const std::error_code& why) const {
+    d->watched[which] = false;
+    if (!d->is_open) {
+      of->free_if_idle(*d);
+      return;
+    }
+    // `end` takes them out of the list; the last one may release the descriptor.
+    auto& waiting = d->waiting[which];
+    for (std::size_t left = waiting.size(); left > 0; --left) {
+      wait& w = *waiting.front();
+      w.error = why;
+      of->end(w, why ? outcome::failed : outcome::ready);
+    }
+  }
+};
+
+struct engine::on_alarm {
+  engine* of;
+  wait* w;
+  std::uint32_t use;
+
+  void operator()(const std::error_code& why) const {
+    if (why || w->use != use) return;
+    of->end(*w, outcome::timeout);
+  }
+};
+
+// One OS thread runs it: Asio needs no locks but for what its resolver posts.
+engine::engine() : context_(ASIO_CONCURRENCY_HINT_UNSAFE_IO), resolver_(context_.get_executor()) {}
+
+engine::~engine() {
+  for (descriptor* d : by_fd_) {
+    if (d != nullptr) release(*d);
+  }
+  descriptors_.clear();
+}
+
+wait& engine::begin() {
+  if (free_ == nullptr) {
+    wait& made = waits_.emplace_back(context_.get_executor(), static_cast<int>(waits_.size()) + 1);
+    known_.insert(&made);
+    free_ = &made;
+  }
+  wait& w = *free_;
+  free_ = w.next;
+  w.in_use = true;
+  return w;
+}
+
+bool engine::knows(const void* address) const noexcept { return known_.count(address) != 0; }
+
+void engine::expect(wait& w) noexcept {
+  if (!w.can_end) ++expected_;
+  w.can_end = true;
+}
+
+void engine::watch(wait& w, descriptor& d, bool reads, bool writes) {
+  for (const direction which : {reading, writing}) {
+    if (!(which == reading ? reads : writes)) continue;
+    d.waiting[which].push_back(&w);
+    w.on = &d;
+    w.watches[which] = true;
+    if (!d.watched[which]) start_watching(d, which);
+  }
+  expect(w);
+}
+
+void engine::start_watching(descriptor& d, direction which) {
+  d.stream.async_wait(which == reading ? asio::posix::descriptor_base::wait_read
+                                       : asio::posix::descriptor_base::wait_write,
+                      on_ready{this, &d, which});
+  d.watched[which] = true;
+}
+
+void engine::alarm(wait& w, double seconds) {
+  // What no clock can tell is never.
+  if (std::isnan(seconds) || seconds > 1e9) seconds = 1e9;
+  w.alarm.expires_after(std::chrono::duration_cast<clock::duration>(
+      std::chrono::duration<double>(std::max(seconds, 0.0))));
+  w.alarm.async_wait(on_alarm{this, &w, w.use});
+  w.has_alarm = true;
+  expect(w);
+}
+
+void engine::resolve(wait& w, const std::string& host, const std::string& port) {
+  resolver_.async_resolve(
+      host, port, [this, &w, use = w.use](const std::error_code& why, const auto& results) {
+        if (w.use != use) return;
+        w.error = why;
+        auto found = std::make_unique<std::vector<address>>();
+        for (const auto& result : results) {
+          const auto at = result.endpoint();
+          found->push_back({at.address().to_string(), at.port(), at.address().is_v6()});
+        }
+        w.found = std::move(found);
+        end(w, why ? outcome::failed : outcome::ready);
+      });
+  expect(w);
+}
+
+void engine::expect_signal(wait& w, int number) {
+  // Kept, so that the signal is caught between two waits for it, and not lost.
+  const auto [at, is_new] = signals_.try_emplace(number, context_.get_executor());
+  if (is_new) {
+    std::error_code why;
+    at->second.add(number, why);
+    if (why) {
+      signals_.erase(at);
+      throw std::system_error(why);
+    }
+  }
+  at->second.async_wait([this, &w, use = w.use](const std::error_code& why, int) {
+    if (why || w.use != use) return;
+    end(w, outcome::ready);
+  });
+  expect(w);
+}
+
+void engine::unlink(wait& w) noexcept {
+  descriptor* d = w.on;
+  if (d == nullptr) return;
+  for (const direction which : {reading, writing}) {
+    if (!w.watches[which]) continue;
+    auto& waiting = d->waiting[which];
+    waiting.erase(std::find(waiting.begin(), waiting.end(), &w));
+    w.watches[which] = false;
+  }
+  w.on = nullptr;
+  if (d->is_temporary && d->waiting[reading].empty() && d->waiting[writing].empty()) release(*d);
+}
+
+void engine::end(wait& w, outcome result) noexcept {
+  if (!w.in_use || w.result != outcome::none) return;
+  unlink(w);
+  if (w.has_alarm && result != outcome::timeout) w.alarm.cancel();
+  w.has_alarm = false;
+  if (w.can_end) --expected_;
+  w.can_end = false;
+  w.result = result;
+  ++w.use;
+  w.next = nullptr;
+  (last_ended_ != nullptr ? last_ended_->next : first_ended_) = &w;
+  last_ended_ = &w;
+  ++ended_;
+}
+
+void engine::recycle(wait& w) noexcept {
+  w.result = outcome::none;
+  w.in_use = false;
+  if (w.found) w.found.reset();
+  w.next = free_;
+  free_ = &w;
+}
+
+descriptor& engine::open(int fd) {
+  const auto index = static_cast<std::size_t>(fd);
+  if (index >= by_fd_.size()) by_fd_.resize(index + 1);
+  if (by_fd_[index] != nullptr) release(*by_fd_[index]);
+  descriptor& d = descriptors_.emplace_back(context_.get_executor(), fd);
+  d.self = std::prev(descriptors_.end());
+  by_fd_[index] = &d;
+  return d;
+}
+
+descriptor& engine::find_or_open(int fd) {
+  const auto index = static_cast<std::size_t>(fd);
+  if (index < by_fd_.size() && by_fd_[index] != nullptr) return *by_fd_[index];
+  descriptor& d = open(fd);
+  d.is_temporary = true;
+  return d;
+}
+
+void engine::release(descriptor& d) noexcept {
+  if (!d.is_open) return;
+  d.is_open = false;
+  d.is_temporary = false;
+  by_fd_[static_cast<std::size_t>(d.fd)] = nullptr;
+  if (d.owner != nullptr) *d.owner = nullptr;
+  for (auto& waiting : d.waiting) {
+    while (!waiting.empty()) end(*waiting.front(), outcome::closed);
+  }
+  d.stream.release();  // what is pending will be told to be aborted
+  free_if_idle(d);
+}
+
+void engine::free_if_idle(descriptor& d) noexcept {
+  if (d.is_open || d.watched[reading] || d.watched[writing]) return;
+  descriptors_.erase(d.self);
+}
+
+// False if the limit has come, or if nothing can end.
+bool engine::run_until_ended(std::optional<clock::time_point> limit) {
+  while (ended_ == 0) {
+    if (expected_ == 0) return false;
+    if (context_.stopped()) context_.restart();
+    const std::size_t ran = limit ? context_.run_one_until(*limit) : context_.run_one();
+    if (ran == 0 && limit && clock::now() >= *limit) return ended_ != 0;
+  }
+  return true;
+}
+
+wait* engine::next(std::optional<clock::time_point> limit) {
+  if (left_in_turn_ == 0) {
+    if (ended_ == 0) {
+      if (!run_until_ended(limit)) return nullptr;
+    } else if (expected_ != 0) {
+      if (context_.stopped()) context_.restart();
+      context_.poll();
+    }
+    left_in_turn_ = ended_;
+  }
+  --left_in_turn_;
+  --ended_;
+  wait* w = first_ended_;
+  first_ended_ = w->next;
+  if (first_ended_ == nullptr) last_ended_ = nullptr;
+  return w;
+}
+
+std::size_t engine::begin_turn(std::optional<clock::time_point> limit) {
+  if (!run_until_ended(limit)) return 0;
+  if (expected_ != 0) {
+    if (context_.stopped()) context_.restart();
+    context_.poll();
+  }
+  return left_in_turn_ = ended_;
+}
+
+}  // namespace luacoro::loop

@@ -1,0 +1,80 @@
+// Starts waits, learns from Asio what ends them, and tells one by one which have ended.
+// Floor 5. Knows no Lua and switches nothing: handlers of Asio only put waits into a list.
+//
+// Not to be used by two OS threads. Names are looked up by an OS thread of Asio's own.
+// Errors: std::bad_alloc, and std::system_error where the system has no descriptor for epoll.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <unordered_set>
+
+#include "loop/descriptor.h"
+
+namespace luacoro::loop {
+
+class engine {
+ public:
+  engine();
+  ~engine();
+  engine(const engine&) = delete;
+  engine& operator=(const engine&) = delete;
+
+  // A new wait, for nothing yet. It must be given to `recycle` after it has ended.
+  wait& begin();
+
+  // What may end it.
+  void watch(wait& w, descriptor& d, bool reads, bool writes);
+  void alarm(wait& w, double seconds);
+  void resolve(wait& w, const std::string& host, const std::string& port);
+  void expect_signal(wait& w, int number);
+
+  // Ends it. It is told by `next`.
+  void end(wait& w, outcome result) noexcept;
+  void recycle(wait& w) noexcept;
+  // Is this the address of a wait?
+  [[nodiscard]] bool knows(const void* address) const noexcept;
+
+  // The descriptor is registered. Whoever had that number is gone: its waits end as `closed`.
+  descriptor& open(int fd);
+  // For one wait: the one that is there, or a temporary one.
+  descriptor& find_or_open(int fd);
+  void release(descriptor& d) noexcept;
+
+  // The next wait that has ended; null if there is none until `limit`, if one is given, or if
+  // nothing can end any more. Looks at what Asio has at least once for each round of those that
+  // have ended, so nobody waits forever because others are always ready.
+  wait* next(std::optional<clock::time_point> limit);
+  // Waits like `next` until something has ended; how many waits have.
+  std::size_t begin_turn(std::optional<clock::time_point> limit);
+  // Can anything end, or has anything?
+  [[nodiscard]] bool has_work() const noexcept { return expected_ != 0 || ended_ != 0; }
+
+ private:
+  struct on_ready;
+  struct on_alarm;
+
+  void start_watching(descriptor& d, direction which);
+  void unlink(wait& w) noexcept;
+  void free_if_idle(descriptor& d) noexcept;
+  void expect(wait& w) noexcept;
+  bool run_until_ended(std::optional<clock::time_point> limit);
+
+  asio::io_context context_;
+  asio::ip::basic_resolver<asio::ip::tcp, executor> resolver_;
+  std::map<int, asio::basic_signal_set<executor>> signals_;
+  std::deque<wait> waits_;
+  std::unordered_set<const void*> known_;
+  wait* free_ = nullptr;
+  std::list<descriptor> descriptors_;  // released ones, too, while something of Asio's is pending
+  std::vector<descriptor*> by_fd_;     // those that are open
+
+  wait* first_ended_ = nullptr;
+  wait* last_ended_ = nullptr;
+  std::size_t ended_ = 0;
+  std::size_t left_in_turn_ = 0;
+  std::size_t expected_ = 0;  // waits that go on and can end
+};
+
+}  // namespace luacoro::loop

@@ -1,0 +1,250 @@
+-- Threads that wait, and the loop that continues them.
+--
+-- To wait is to start a wait (by the functions in `core`) and to transfer to main, where the loop
+-- is: it asks `core.next` who goes on, and transfers there. Nobody is ever resumed by it, so that a
+-- generator that waits keeps its resumer. Errors of threads arrive in main, as everywhere in coro,
+-- which is why the loop runs there and nowhere else. Main itself waits by running the loop.
+local core, coro, loop = ...
+
+local next_ended, schedule = core.next, core.schedule
+local transfer, ptransfer, resume = coro.transfer, coro.ptransfer, coro.resume
+local create, current, status, main = coro.create, coro.current, coro.status, coro.main
+local unpack = table.unpack or unpack -- luacheck: ignore
+
+local finished = {} -- what a spawned thread passes to the loop when it is done
+local handlers = setmetatable({}, { __mode = "k" }) -- of spawned threads, by thread
+local suspended = {} -- waits, by thread
+local stopped = false
+
+local main_waits = false
+
+local function pass(...) return ... end
+local wait_in_main
+
+-- The first local variable of both says to `core` what the thread waits for.
+local function pause(wait, is_main)
+  if is_main then return wait_in_main(wait) end
+  local result, err = transfer(nil)
+  return result, err
+end
+local function pause_for_values(wait, is_main)
+  if is_main then return wait_in_main(wait) end
+  return pass(transfer(nil))
+end
+
+core.pause = pause
+
+-- Threads
+
+local function body(f, ...)
+  f(...)
+  return transfer(nil, finished, current())
+end
+
+--- A thread that will call f(...). It starts when the loop runs next.
+---@return thread
+function loop.spawn(f, ...)
+  if type(f) ~= "function" then
+    error(("spawn: function expected, got %s"):format(type(f)), 2)
+  end
+  local thread = create(body)
+  schedule(thread, { n = select("#", ...) + 1, f, ... })
+  return thread
+end
+
+--- The same; an error in the thread is not raised by `run`, but given to the handler.
+---@param handler fun(err: any, traceback: string, thread: thread)
+---@return thread
+function loop.spawn_with(handler, f, ...)
+  if type(handler) ~= "function" then
+    error(("spawn_with: handler expected, got %s"):format(type(handler)), 2)
+  end
+  local thread = loop.spawn(f, ...)
+  handlers[thread] = handler
+  return thread
+end
+
+--- Calls f(...) in a thread of its own after some time, unless the thread is cancelled before.
+---@param seconds number
+---@return thread
+function loop.timeout(seconds, f, ...)
+  return loop.spawn(function(...)
+    if loop.sleep(seconds) then f(...) end
+  end, ...)
+end
+
+-- Waiting
+
+---@param seconds number
+---@return true|nil, string|nil err  nil and "cancelled" if it was
+function loop.sleep(seconds)
+  local _, err = pause(core.alarm(seconds))
+  if err == "timeout" then return true end
+  return nil, err
+end
+
+--- Waits until a descriptor may be ready.
+---@param object integer|table|userdata  a file descriptor, or what has a method `getfd`
+---@param mode string  "r", "w" or "rw"
+---@param timeout number|nil  in seconds
+---@return true|nil, string|nil err  "timeout", "closed", "cancelled" or what the system says
+function loop.wait(object, mode, timeout)
+  local fd = type(object) == "number" and object or object:getfd()
+  return pause(core.watch(fd, mode, timeout))
+end
+
+--- Waits for `resume`.
+---@return any ...  what that passes
+function loop.suspend()
+  local wait, is_main = core.park()
+  suspended[current() or main] = wait
+  return pause_for_values(wait, is_main)
+end
+
+--- Continues a thread that waits in `suspend`, when its turn comes.
+---@param thread thread
+function loop.resume(thread, ...)
+  local wait = suspended[thread]
+  if not wait then error("resume: the thread does not wait in suspend", 2) end
+  suspended[thread] = nil
+  core.wake(wait, { n = select("#", ...), ... })
+end
+
+--- Ends the wait of a thread early: what it waits in returns nil, "cancelled".
+---@param thread thread
+---@return boolean  was it waiting in the loop?
+function loop.cancel(thread)
+  suspended[thread] = nil
+  return core.cancel(thread)
+end
+
+--- Waits for the next signal with that name. From the first call on it is caught.
+---@param name string  "INT", "TERM", "HUP", "USR1" ...
+---@param timeout number|nil  in seconds
+---@return true|nil, string|nil err
+function loop.signal(name, timeout) return pause(core.signal(name, timeout)) end
+
+--- Looks a name up.
+---@param host string
+---@param port integer|string|nil  a number or the name of a service
+---@return { addr: string, family: string, port: integer }[]|nil, string|nil err
+function loop.resolve(host, port)
+  return pause(core.resolve(host, port and tostring(port) or ""))
+end
+
+loop.now = core.now
+
+-- The loop
+
+-- Where the error goes: to the handler of the thread that failed, or out of the loop. The thread
+-- that was continued last is asked first; the error may be another one's, that it went on to.
+local function report(last, err, traceback)
+  local failed = handlers[last] and status(last) == "dead" and last
+  if not failed then
+    for thread in pairs(handlers) do
+      if status(thread) == "dead" then failed = thread end
+    end
+  end
+  if failed then
+    local handler = handlers[failed]
+    handlers[failed] = nil
+    handler(err, traceback, failed)
+  elseif type(err) == "string" then
+    error(traceback and err .. "\n" .. traceback or err, 0)
+  else
+    error(err, 0)
+  end
+end
+
+local function go_on(thread, values, result, err)
+  local ok, first, second
+  if values then
+    ok, first, second = ptransfer(thread, unpack(values, 1, values.n))
+  else
+    ok, first, second = ptransfer(thread, result, err)
+  end
+  if not ok then return report(thread, first, second) end
+  if first == finished then
+    handlers[second] = nil
+    resume(second) -- returns from its last transfer, and so is dead
+  end
+end
+
+local function check_main(name)
+  if current() then
+    error(name .. ": the loop runs in main, where errors of all threads arrive", 3)
+  end
+end
+
+local function report_deadlock()
+  local count, traces = 0, {}
+  for thread in pairs(suspended) do
+    count = count + 1
+    traces[count] = tostring(thread) .. ", " .. debug.traceback(thread)
+  end
+  if count == 0 then return end
+  table.sort(traces)
+  local text = count == 1 and "1 thread waits" or count .. " threads wait"
+  error(("deadlock: %s for what cannot happen\n%s"):format(text, table.concat(traces, "\n")), 0)
+end
+
+local function run_until_main()
+  local thread, values, result, err = next_ended()
+  while thread ~= main do
+    if not thread then return report_deadlock() end
+    go_on(thread, values, result, err)
+    thread, values, result, err = next_ended()
+  end
+  if values then return unpack(values, 1, values.n) end
+  return result, err
+end
+
+local function end_wait_in_main(wait, ok, ...)
+  main_waits = false
+  if ok then return ... end
+  suspended[main] = nil
+  core.drop(wait)
+  error((...), 0)
+end
+
+function wait_in_main(wait)
+  if main_waits then
+    core.drop(wait)
+    error("main waits already, below this call", 3)
+  end
+  main_waits = true
+  return end_wait_in_main(wait, pcall(run_until_main))
+end
+
+--- Continues threads until nothing is left that could happen, or until `stop`.
+---
+--- Raises the error of a thread that nobody handles, with its traceback if it is a string; and a
+--- report if threads are left in `suspend`, since nobody can continue them. May be called again.
+function loop.run()
+  check_main "run"
+  stopped = false
+  repeat
+    local thread, values, result, err = next_ended()
+    if not thread then return report_deadlock() end
+    go_on(thread, values, result, err)
+  until stopped
+end
+
+--- Continues every thread that is ready now; if none is, waits for the first one.
+---@param timeout number|nil  in seconds; without one for as long as it takes
+---@return boolean  is there anything left to wait for?
+function loop.step(timeout)
+  check_main "step"
+  for _ = 1, core.begin_turn(timeout) do
+    local thread, values, result, err = next_ended(0)
+    if not thread then break end
+    go_on(thread, values, result, err)
+  end
+  return core.has_work()
+end
+
+--- `run` returns as soon as the thread that calls this waits.
+function loop.stop() stopped = true end
+
+-- Names that users of socketloop know.
+loop.newthread, loop.start, loop.current = loop.spawn, loop.run, current

@@ -1,0 +1,256 @@
+-- Sockets of LuaSocket and LuaSec with the methods and results they have, which wait in the loop
+-- where those would block. The socket itself is always non-blocking: a method tries it, waits
+-- until it may be ready, and tries again.
+--
+-- An object has these fields:
+--   socket          the socket of LuaSocket or LuaSec
+--   descriptor      its registration, from the first wait on
+--   block, total    its timeouts as LuaSocket knows them, in seconds; nil: none
+local core, _, loop = ...
+
+local pause, watch, now = core.pause, core.watch, core.now
+
+-- What a socket that is not ready says, and what it waits for then.
+local to_receive = { timeout = "r", wantread = "r", wantwrite = "w" }
+local to_send = { timeout = "w", wantread = "r", wantwrite = "w" }
+
+local methods = {} -- those that wait, by name; all kinds of sockets share them
+local classes = {} -- by the metatable of the socket
+
+local function register(self)
+  local descriptor = core.open(self.socket:getfd())
+  self.descriptor = descriptor
+  return descriptor
+end
+
+-- Before the socket closes its file descriptor, or gets another one. Whoever waits gets "closed".
+local function forget(self)
+  local descriptor = self.descriptor
+  if not descriptor then return end
+  self.descriptor = nil
+  core.release(descriptor)
+end
+
+-- Waits until the socket may be ready, as long as its timeouts permit.
+---@param start number|nil  when the method began, if there is a total timeout
+---@return true|nil, string|nil err
+local function wait_until_ready(self, mode, start)
+  local timeout = self.block
+  if start then
+    local left = math.max(self.total - (now() - start), 0)
+    timeout = timeout and math.min(timeout, left) or left
+  end
+  if timeout == 0 then return nil, "timeout" end
+  return pause(watch(self.descriptor or register(self), mode, timeout))
+end
+
+local function start_of(self) return self.total and now() end
+
+-- A method that is tried again, with the same arguments, until it does not ask to wait.
+local function again(name, modes)
+  return function(self, ...)
+    local start = start_of(self)
+    while true do
+      local first, second, third = self.socket[name](self.socket, ...)
+      local mode = not first and modes[second]
+      if not mode then return first, second, third end
+      local is_ready, err = wait_until_ready(self, mode, start)
+      if not is_ready then return first, err == "timeout" and second or err end
+    end
+  end
+end
+
+methods.receivefrom = again("receivefrom", to_receive)
+methods.sendto = again("sendto", to_send)
+methods.dohandshake = again("dohandshake", to_receive)
+local accept = again("accept", to_receive)
+
+function methods:accept()
+  local client, err = accept(self)
+  if not client then return nil, err end
+  return loop.wrap(client)
+end
+
+-- What was received in several tries.
+local function join(chunks, last)
+  chunks[#chunks + 1] = last
+  return table.concat(chunks)
+end
+
+function methods:receive(pattern, prefix)
+  local socket, start = self.socket, start_of(self)
+  local before = prefix and #prefix or 0
+  local chunks
+  while true do
+    local data, err, partial = socket:receive(pattern, prefix)
+    local mode = to_receive[err]
+    if not mode then
+      if not chunks then return data, err, partial end
+      if data then return join(chunks, data) end
+      partial = join(chunks, partial)
+      -- The end of the stream is what "*a" waits for.
+      local is_all = err == "closed" and type(pattern) == "string" and pattern:find "^%*?a"
+      if is_all and #partial > before then return partial end
+      return nil, err, partial
+    end
+    if partial and partial ~= "" then
+      chunks = chunks or {}
+      chunks[#chunks + 1] = partial
+      if tonumber(pattern) then pattern = pattern - #partial end
+      prefix = nil
+    end
+    local is_ready, why = wait_until_ready(self, mode, start)
+    if not is_ready then
+      if why == "timeout" then why = err end
+      return nil, why, partial and (chunks and table.concat(chunks) or partial)
+    end
+  end
+end
+
+function methods:send(data, first, last)
+  local socket, start = self.socket, start_of(self)
+  while true do
+    local sent, err, sent_before = socket:send(data, first, last)
+    local mode = to_send[err]
+    if not mode then return sent, err, sent_before end
+    if sent_before then first = sent_before + 1 end
+    local is_ready, why = wait_until_ready(self, mode, start)
+    if not is_ready then return nil, why == "timeout" and err or why, sent_before end
+  end
+end
+
+-- The addresses of a host, for a socket of that family. Addresses are not looked up.
+local function addresses_of(self, host)
+  if type(host) ~= "string" or host == "*" or host:find ":" or host:find "^[%d.]+$" then
+    return { { addr = host } }
+  end
+  local found, err = loop.resolve(host)
+  if not found then return nil, err end
+  local family = self.socket.getfamily and self.socket:getfamily()
+  local fitting = {}
+  for _, address in ipairs(found) do
+    if family ~= "inet4" and family ~= "inet6" or family:find(address.family, 1, true) then
+      fitting[#fitting + 1] = address
+    end
+  end
+  if not fitting[1] then return nil, "host not found" end
+  return fitting
+end
+
+-- One address. The second try gives the outcome of the first.
+local function connect_to(self, start, ...)
+  forget(self) -- LuaSocket may open another file descriptor
+  local result, err = self.socket:connect(...)
+  -- A UNIX socket that cannot connect at once is destroyed by LuaSocket.
+  while not result and err == "timeout" and self.socket:getfd() >= 0 do
+    local is_ready, why = wait_until_ready(self, "w", start)
+    if not is_ready then return nil, why end
+    result, err = self.socket:connect(...)
+    if err == "already connected" then return 1 end
+  end
+  return result, err
+end
+
+function methods:connect(host, port)
+  if port == nil then return connect_to(self, start_of(self), host) end
+  local addresses, err = addresses_of(self, host)
+  if not addresses then return nil, err end
+  local result
+  for _, address in ipairs(addresses) do
+    result, err = connect_to(self, start_of(self), address.addr, port)
+    if result then break end
+  end
+  return result, err
+end
+
+-- What takes a host and blocks only to look it up.
+local function with_address(name)
+  methods[name] = function(self, host, port, ...)
+    if port == nil then return self.socket[name](self.socket, host) end -- a path, or "*"
+    local addresses, err = addresses_of(self, host)
+    if not addresses then return nil, err end
+    return self.socket[name](self.socket, addresses[1].addr, port, ...)
+  end
+end
+with_address "bind"
+with_address "setpeername"
+
+local function timeout_of(value) return value and value >= 0 and value or nil end
+
+function methods:settimeout(value, mode)
+  self.socket:settimeout(value, mode) -- raises for what it does not know
+  self.socket:settimeout(0, "b")
+  self.socket:settimeout(-1, "t")
+  if (mode or "b"):find "^b" then
+    self.block = timeout_of(value)
+  else
+    self.total = timeout_of(value)
+  end
+  return 1
+end
+
+function methods:gettimeout() return self.block or -1, self.total or -1 end
+
+function methods:close()
+  forget(self)
+  return self.socket:close()
+end
+
+function methods:setfd(fd)
+  forget(self)
+  return self.socket:setfd(fd)
+end
+
+local function show(self) return "coro.loop: " .. tostring(self.socket) end
+
+-- The class for a kind of socket: its own methods, those that would block replaced.
+local function class_of(kind)
+  local class = { __index = {}, __tostring = show, __name = "coro.loop socket" }
+  for name, value in pairs(kind.__index) do
+    if methods[name] then
+      class.__index[name] = methods[name]
+    elseif type(value) == "function" then
+      class.__index[name] = function(self, ...) return value(self.socket, ...) end
+    else
+      class.__index[name] = value
+    end
+  end
+  if kind.__close then class.__close = methods.close end
+  classes[kind], classes[class] = class, class
+  return class
+end
+
+--- Did `wrap` make it?
+---@return boolean
+function loop.is_wrapped(object)
+  local kind = getmetatable(object)
+  return kind ~= nil and classes[kind] == kind
+end
+
+--- An object with the methods of a socket, which wait in the loop. The socket itself is not to be
+--- used any more. What is wrapped already is returned.
+---@param socket userdata|table  of LuaSocket (TCP, UDP, UNIX, server) or LuaSec
+function loop.wrap(socket)
+  if loop.is_wrapped(socket) then return socket end
+  local kind = getmetatable(socket)
+  local class = kind and classes[kind]
+  if not class then
+    local known = type(kind) == "table" and type(kind.__index) == "table"
+    if not (known and kind.__index.settimeout and kind.__index.getfd) then
+      error(("wrap: socket expected, got %s"):format(type(socket)), 2)
+    end
+    class = class_of(kind)
+  end
+  local block, total
+  if kind.__index.gettimeout then
+    block, total = socket:gettimeout()
+  end
+  socket:settimeout(0, "b")
+  socket:settimeout(-1, "t")
+  return setmetatable({
+    socket = socket,
+    descriptor = nil,
+    block = timeout_of(block),
+    total = timeout_of(total),
+  }, class)
+end

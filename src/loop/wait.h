@@ -1,0 +1,58 @@
+// One wait of a thread, and what ended it.
+// Floor 5. Knows no Lua: the thread is a number, by which the Lua side of the loop finds it.
+//
+// A wait may be for several things: a descriptor in one or both directions, a moment, an answer.
+// The first that happens ends it, and it is unlinked from the others. Records are used again; the
+// operations of Asio that were started for an earlier use find another `use` and do nothing.
+#pragma once
+
+#include <array>
+#include <asio.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <vector>
+
+namespace luacoro::loop {
+
+using executor = asio::io_context::executor_type;
+using clock = std::chrono::steady_clock;
+using timer = asio::basic_waitable_timer<clock, asio::wait_traits<clock>, executor>;
+
+enum class outcome : std::uint8_t {
+  none,       // it goes on
+  ready,      // what was waited for is there
+  timeout,    // it is not, in time
+  closed,     // its descriptor is not watched any more
+  cancelled,  // by another thread
+  failed      // `error` says why
+};
+
+struct descriptor;
+
+struct address {
+  std::string text;
+  unsigned port;
+  bool is_v6;
+};
+
+struct wait {
+  explicit wait(const executor& of, int number) : index(number), alarm(of) {}
+
+  const int index;        // from 1; its own for good
+  std::uint32_t use = 0;  // changes when the wait ends
+  outcome result = outcome::none;
+  bool in_use = false;
+  bool can_end = false;  // something was started that will end it
+  bool has_alarm = false;
+  std::array<bool, 2> watches{};  // by direction
+  descriptor* on = nullptr;
+  wait* next = nullptr;  // in the list of those that have ended
+  timer alarm;
+  std::error_code error;
+  std::unique_ptr<std::vector<address>> found;
+};
+
+}  // namespace luacoro::loop

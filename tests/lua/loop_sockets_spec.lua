@@ -1,0 +1,295 @@
+-- Sockets of LuaSocket that wait in the loop: the methods, results and timeouts that they have.
+local fixture = require "fixture"
+local pack = fixture.pack
+local loop, socket = require "coro.loop", require "socket"
+
+-- Two ends of a connection, wrapped.
+local function connected()
+  local server = assert(loop.bind("127.0.0.1", 0))
+  local _, port = server:getsockname()
+  local client = assert(loop.connect("127.0.0.1", port))
+  local other = assert(server:accept())
+  server:close()
+  return client, other
+end
+
+-- Runs functions in threads, with two connected sockets, until nothing is left to do.
+local function with_pair(...)
+  local a, b = connected()
+  for _, f in ipairs { ... } do loop.spawn(f, a, b) end
+  loop.run()
+  a:close()
+  b:close()
+end
+
+describe("a wrapped TCP socket", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("has every method of the socket that it wraps", function()
+    for _, made in ipairs { socket.tcp(), socket.udp(), require "socket.unix"() } do
+      local wrapped = loop.wrap(made)
+      for name, value in pairs(getmetatable(made).__index) do
+        assert.are.equal(type(value), type(wrapped[name]), name)
+      end
+      assert.is_nil(wrapped.no_method_at_all)
+      assert.is_true(loop.is_wrapped(wrapped))
+      assert.is_true(loop.wrap(wrapped) == wrapped)
+      wrapped:close()
+    end
+    assert.is_false(loop.is_wrapped "x")
+    assert.has_error(function() loop.wrap {} end, "wrap: socket expected, got table")
+  end)
+
+  it("receives lines, blocks and everything, in as many pieces as they come in", function()
+    local got = {}
+    with_pair(function(a)
+      got[1] = pack(a:receive())
+      got[2] = pack(a:receive "*l")
+      got[3] = pack(a:receive(4))
+      got[4] = pack(a:receive("*l", "prefix "))
+      got[5] = pack(a:receive(9, "of 9: "))
+      got[6] = pack(a:receive "*a")
+      got[7] = pack(a:receive "*a")
+    end, function(_, b)
+      for piece in ("on|e\r\nt|wo\nbl|ocklin|e\n|12|3ev|ery|thing"):gmatch "[^|]+" do
+        b:send(piece)
+        loop.sleep(0.001)
+      end
+      b:shutdown "send"
+    end)
+    local values = {}
+    for i, result in ipairs(got) do values[i] = result[1] or false end
+    assert.are.same({ "one", "two", "bloc", "prefix kline", "of 9: 123", "everything", false }, values)
+  end)
+
+  it("returns what it got so far when the time is over, and goes on with it", function()
+    local got = {}
+    with_pair(function(a)
+      a:settimeout(0.02)
+      got[1] = pack(a:receive())
+      a:settimeout(nil)
+      got[2] = pack(a:receive("*l", got[1][3]))
+      a:settimeout(0)
+      got[3] = pack(a:receive(5))
+      got[4] = pack(a:gettimeout())
+    end, function(_, b)
+      b:send "begin"
+      loop.sleep(0.05)
+      b:send "-end\n"
+    end)
+    assert.are.same({ n = 3, nil, "timeout", "begin" }, got[1])
+    assert.are.equal("begin-end", got[2][1])
+    assert.are.same({ n = 3, nil, "timeout", "" }, got[3])
+    assert.are.same({ n = 2, 0, -1 }, got[4])
+  end)
+
+  it("has a time for the whole call beside that for each wait", function()
+    local result
+    with_pair(function(a)
+      a:settimeout(60)
+      a:settimeout(0.03, "t")
+      result = pack(a:receive(1000))
+    end, function(_, b)
+      for _ = 1, 5 do
+        b:send "x"
+        loop.sleep(0.01)
+      end
+    end)
+    assert.are.equal("timeout", result[2])
+    assert.is_true(#result[3] > 0 and #result[3] < 6)
+    local a, b = connected()
+    assert.has_error(function() a:settimeout(1, "x") end)
+    a:close()
+    b:close()
+  end)
+
+  it("sends more than the system takes at once, from any index on", function()
+    local data = ("0123456789"):rep(1e6)
+    local sent, got, partial
+    with_pair(function(a)
+      sent = pack(a:send(data, 11))
+      a:settimeout(0.01)
+      partial = pack(a:send(data))
+      a:close()
+    end, function(_, b)
+      got = b:receive(#data - 10)
+      loop.sleep(0.05)
+    end)
+    assert.are.equal(#data, sent[1])
+    assert.is_true(got == data:sub(11))
+    assert.are.same({ n = 3, nil, "timeout", partial[3] }, partial)
+    assert.is_true(partial[3] > 0 and partial[3] < #data)
+  end)
+
+  it("ends the waits of others with 'closed' when it is closed", function()
+    local got = {}
+    local a, b = connected()
+    loop.spawn(function() got[1] = pack(a:receive()) end)
+    loop.spawn(function() got[2] = pack(loop.wait(a, "r")) end)
+    loop.timeout(0, function()
+      a:close()
+      -- The same number again, for another one.
+      local c, d = connected()
+      d:send "x\n"
+      got[3] = c:receive()
+      c:close()
+      d:close()
+    end)
+    loop.run()
+    assert.are.same({ { n = 3, nil, "closed", "" }, { n = 2, nil, "closed" }, "x" }, got)
+    b:close()
+  end)
+
+  it("is told that its peer has gone, in the middle of a line", function()
+    local result
+    with_pair(function(a) result = pack(a:receive()) end, function(_, b)
+      b:send "half a li"
+      b:close()
+    end)
+    assert.are.same({ n = 3, nil, "closed", "half a li" }, result)
+  end)
+
+  it("is forgotten when it is collected, and its number used again", function()
+    for _ = 1, 20 do
+      with_pair(function(a) a:receive() end, function(_, b) b:send "x\n" end)
+      do
+        local c, d = connected()
+        d:send "x\n"
+        assert.are.equal("x", c:receive())
+      end
+      fixture.collect()
+    end
+  end)
+
+  it("connects by name, and says what is wrong", function()
+    local server = assert(loop.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    local client = assert(loop.connect("localhost", port))
+    local _, peer_port = client:getpeername()
+    assert.are.equal(tonumber(port), tonumber(peer_port))
+    client:close()
+    server:close()
+    assert.are.same({ n = 2, nil, "connection refused" }, pack(loop.connect("127.0.0.1", port)))
+    local result, err = loop.connect("name.invalid", port)
+    assert.is_nil(result)
+    assert.are.equal("string", type(err))
+  end)
+
+  it("connects from an address of its own", function()
+    local server = assert(loop.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    local client = assert(loop.connect("127.0.0.1", port, "127.0.0.2"))
+    assert.are.equal("127.0.0.2", (client:getsockname()))
+    client:close()
+    server:close()
+    local bound = assert(loop.tcp("127.0.0.1", 0))
+    assert.are.equal("127.0.0.1", (bound:getsockname()))
+    bound:close()
+  end)
+end)
+
+describe("a server", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("handles each connection in a thread of its own, until it is closed", function()
+    local server = assert(loop.newserver("127.0.0.1", 0, function(connection)
+      for line in function() return connection:receive() end do
+        assert(connection:send(line:upper() .. "\n"))
+      end
+      connection:close()
+    end))
+    local _, port = server:getsockname()
+    local left, answers = 50, {}
+    for i = 1, left do
+      loop.spawn(function()
+        local connection = assert(loop.connect("127.0.0.1", port))
+        for j = 1, 3 do
+          assert(connection:send(("line %d of %d\n"):format(j, i)))
+          local answer = assert(connection:receive())
+          answers[#answers + 1] = answer
+        end
+        connection:close()
+        left = left - 1
+        if left == 0 then server:close() end
+      end)
+    end
+    loop.run()
+    assert.are.equal(150, #answers)
+    table.sort(answers)
+    assert.are.equal("LINE 1 OF 1", answers[1])
+  end)
+
+  it("accepts as long as its timeout permits", function()
+    local server = assert(loop.bind("127.0.0.1", 0))
+    server:settimeout(0)
+    assert.are.same({ n = 2, nil, "timeout" }, pack(server:accept()))
+    server:settimeout(0.01)
+    assert.are.same({ n = 2, nil, "timeout" }, pack(server:accept()))
+    server:close()
+  end)
+end)
+
+describe("a wrapped UDP socket", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("waits for datagrams", function()
+    local a, b = loop.udp(), loop.udp()
+    assert(a:setsockname("127.0.0.1", 0))
+    local _, port = a:getsockname()
+    local got = {}
+    loop.spawn(function()
+      got[1] = pack(a:receivefrom())
+      got[2] = pack(a:receive())
+      a:settimeout(0.01)
+      got[3] = pack(a:receive())
+    end)
+    loop.timeout(0, function()
+      assert(b:sendto("first", "127.0.0.1", port))
+      assert(b:setpeername("localhost", port))
+      assert(b:send "second")
+    end)
+    loop.run()
+    assert.are.same({ "first", "127.0.0.1" }, { got[1][1], got[1][2] })
+    assert.are.equal("second", got[2][1])
+    assert.are.equal("timeout", got[3][2])
+    a:close()
+    b:close()
+  end)
+end)
+
+describe("a wrapped UNIX socket", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("connects, accepts, sends and receives", function()
+    local unix = require "socket.unix"
+    local path = os.tmpname()
+    os.remove(path)
+    local server = loop.wrap(assert(unix()))
+    assert(server:bind(path))
+    assert(server:listen(8))
+    local answers = {}
+    for i = 1, 4 do
+      loop.spawn(function()
+        local client = loop.wrap(assert(unix()))
+        assert(client:connect(path))
+        assert(client:send(i .. "\n"))
+        local answer = client:receive()
+        answers[#answers + 1] = answer
+        client:close()
+      end)
+    end
+    loop.spawn(function()
+      for _ = 1, 4 do
+        loop.sleep(0.01)
+        local client = assert(server:accept())
+        client:send("got " .. client:receive() .. "\n")
+        client:close()
+      end
+      server:close()
+    end)
+    loop.run()
+    os.remove(path)
+    table.sort(answers)
+    assert.are.same({ "got 1", "got 2", "got 3", "got 4" }, answers)
+  end)
+end)

@@ -1,0 +1,458 @@
+-- The loop: threads that sleep, wait for descriptors, signals and each other; its ends and errors.
+local fixture = require "fixture"
+local coro, pack = fixture.coro, fixture.pack
+local loop, socket = require "coro.loop", require "socket"
+
+-- Two connected sockets of LuaSocket.
+local function connected()
+  local server = assert(socket.bind("127.0.0.1", 0))
+  local _, port = server:getsockname()
+  local client = assert(socket.connect("127.0.0.1", port))
+  local other = assert(server:accept())
+  server:close()
+  return client, other
+end
+
+-- Runs f in a thread until nothing is left to do; its results.
+local function run(f, ...)
+  local results
+  loop.spawn(function(...) results = pack(f(...)) end, ...)
+  loop.run()
+  return assert(results, "the thread did not end")
+end
+
+describe("spawn and run", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("start threads with their arguments, in order, when the loop runs", function()
+    local log = {}
+    local first = loop.spawn(function(...)
+      table.insert(log, pack(...))
+      loop.spawn(function() table.insert(log, "third") end)
+    end, 1, nil, nil)
+    loop.spawn(function() table.insert(log, "second") end)
+    assert.are.equal("thread", type(first))
+    assert.are.equal("suspended", coro.status(first))
+    assert.are.same({}, log)
+    loop.run()
+    assert.are.same({ { n = 3, 1 }, "second", "third" }, log)
+    assert.are.equal("dead", coro.status(first))
+  end)
+
+  it("refuse what is no function, and threads to run in", function()
+    assert.has_error(function() loop.spawn "x" end, "spawn: function expected, got string")
+    assert.has_error(function() loop.spawn_with("x", print) end,
+      "spawn_with: handler expected, got string")
+    local results = run(function() return pcall(loop.run) end)
+    assert.is_false(results[1])
+    assert.truthy(results[2]:find("run: the loop runs in main", 1, true))
+  end)
+
+  it("continue who waits in a generator, whose resumer stays who it is", function()
+    local values = run(function()
+      local got = {}
+      for i in coro.wrap(function()
+        for i = 1, 3 do
+          loop.sleep(0)
+          coro.yield(i)
+        end
+      end) do got[#got + 1] = i end
+      return got
+    end)
+    assert.are.same({ n = 1, { 1, 2, 3 } }, values)
+  end)
+
+  it("let threads wait inside functions that C calls", function()
+    local sorted = { 3, 1, 2 }
+    run(function()
+      table.sort(sorted, function(a, b)
+        loop.sleep(0)
+        return a < b
+      end)
+    end)
+    assert.are.same({ 1, 2, 3 }, sorted)
+  end)
+
+  it("are left by stop and go on where they were", function()
+    local log = {}
+    loop.spawn(function()
+      table.insert(log, "a")
+      loop.stop()
+      loop.sleep(0)
+      table.insert(log, "b")
+    end)
+    loop.run()
+    assert.are.same({ "a" }, log)
+    loop.run()
+    assert.are.same({ "a", "b" }, log)
+  end)
+
+  it("make a step: all that are ready, and no more", function()
+    local count = 0
+    loop.spawn(function()
+      for _ = 1, 3 do
+        count = count + 1
+        loop.sleep(0)
+      end
+    end)
+    assert.is_true(loop.step(0))
+    assert.are.equal(1, count)
+    repeat until not loop.step()
+    assert.are.equal(3, count)
+    assert.is_false(loop.step(0))
+    local later = loop.timeout(60, print)
+    assert.is_true(loop.step(0)) -- it begins to sleep
+    assert.is_true(loop.step(0))
+    loop.cancel(later)
+    assert.is_false(loop.step(0))
+  end)
+end)
+
+describe("sleep and timeout", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("continue in the order of their times, not before", function()
+    local log = {}
+    local start = loop.now()
+    for _, time in ipairs { 0.03, 0.01, 0.02 } do
+      loop.spawn(function()
+        assert.is_true(loop.sleep(time))
+        assert.is_true(loop.now() - start >= time)
+        table.insert(log, time)
+      end)
+    end
+    loop.run()
+    assert.are.same({ 0.01, 0.02, 0.03 }, log)
+  end)
+
+  it("call a function later, unless it is cancelled", function()
+    local log = {}
+    loop.timeout(0.01, function(...) table.insert(log, pack(...)) end, "a", nil)
+    local other = loop.timeout(60, function() table.insert(log, "never") end)
+    loop.timeout(0, function() assert.is_true(loop.cancel(other)) end)
+    loop.run()
+    assert.are.same({ { n = 2, "a" } }, log)
+    assert.are.equal("dead", coro.status(other))
+  end)
+
+  it("let nobody starve where others are always ready", function()
+    local over, turns = false, 0
+    local function spawn_another()
+      turns = turns + 1
+      assert(turns < 1e5, "the timer never had its turn")
+      if not over then loop.spawn(spawn_another) end
+    end
+    loop.spawn(spawn_another)
+    loop.timeout(0, function() over = true end)
+    loop.run()
+    assert.is_true(over)
+  end)
+end)
+
+describe("wait", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("waits for a descriptor, or an object that has one", function()
+    local a, b = connected()
+    local log = {}
+    loop.spawn(function()
+      table.insert(log, pack(loop.wait(a, "r")))
+      table.insert(log, (a:receive()))
+    end)
+    loop.spawn(function()
+      table.insert(log, pack(loop.wait(b:getfd(), "w")))
+      table.insert(log, pack(loop.wait(a, "rw")))
+      b:send "x\n"
+    end)
+    loop.run()
+    assert.are.same({ { n = 2, true }, { n = 2, true }, { n = 2, true }, "x" }, log)
+    a:close()
+    b:close()
+  end)
+
+  it("ends in time, as the first of all that may end it, and only once", function()
+    local a, b = connected()
+    assert.are.same({ n = 3, nil, "timeout", "again" }, run(function()
+      local result, err = loop.wait(a, "r", 0.005)
+      loop.timeout(0.02, function() b:send "x" end) -- ends no wait but the next
+      loop.sleep(0.01)
+      assert.is_true(loop.wait(a, "r", 60))
+      assert.are.equal("x", a:receive(1))
+      loop.sleep(0)
+      return result, err, "again"
+    end))
+    a:close()
+    b:close()
+  end)
+
+  it("continues all who wait for the same", function()
+    local a, b = connected()
+    local count = 0
+    for _ = 1, 3 do
+      loop.spawn(function()
+        loop.wait(a, "r")
+        count = count + 1
+      end)
+    end
+    loop.timeout(0, function() b:send "x" end)
+    loop.run()
+    assert.are.equal(3, count)
+    a:close()
+    b:close()
+  end)
+
+  it("is told what cannot be waited for", function()
+    local results = run(function()
+      local closed, mode, number =
+        { pcall(loop.wait, 1e6, "r") }, { pcall(loop.wait, 0, "x") }, { pcall(loop.wait, -1, "r") }
+      return closed, mode, number
+    end)
+    assert.is_false(results[1][1])
+    assert.truthy(results[1][2]:find("Bad file descriptor", 1, true))
+    assert.truthy(results[2][2]:find("'r', 'w' or 'rw' expected", 1, true))
+    assert.truthy(results[3][2]:find("a file descriptor expected", 1, true))
+  end)
+
+  it("is cancelled by other threads", function()
+    local a, b = connected()
+    local thread, result
+    thread = loop.spawn(function() result = pack(loop.wait(a, "r")) end)
+    loop.spawn(function()
+      assert.is_true(loop.cancel(thread))
+      assert.is_false(loop.cancel(thread))
+      assert.is_false(loop.cancel(coro.current()))
+    end)
+    loop.run()
+    assert.are.same({ n = 2, nil, "cancelled" }, result)
+    a:close()
+    b:close()
+  end)
+
+  it("works for more descriptors than select can", function()
+    local listing = io.popen "ulimit -n"
+    local limit = listing:read "*a"
+    listing:close()
+    if limit:find "%d" and tonumber(limit) < 3000 then return pending "ulimit -n is too low" end
+    local pairs_of, count = {}, 0
+    for i = 1, 1100 do pairs_of[i] = pack(connected()) end
+    for _, pair in ipairs(pairs_of) do
+      loop.spawn(function()
+        assert.is_true(loop.wait(pair[1], "r"))
+        count = count + 1
+      end)
+    end
+    loop.timeout(0, function() for _, pair in ipairs(pairs_of) do pair[2]:send "x" end end)
+    loop.run()
+    assert.are.equal(1100, count)
+    for _, pair in ipairs(pairs_of) do
+      pair[1]:close()
+      pair[2]:close()
+    end
+  end)
+end)
+
+describe("suspend and resume", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("pass values, of whatever number", function()
+    local got = {}
+    local thread = loop.spawn(function()
+      for i = 1, 3 do got[i] = pack(loop.suspend()) end
+    end)
+    loop.spawn(function()
+      loop.resume(thread)
+      loop.sleep(0)
+      loop.resume(thread, nil, 2, nil)
+      loop.sleep(0)
+      loop.resume(thread, fixture.unpack({}, 1, 100))
+    end)
+    loop.run()
+    assert.are.same({ { n = 0 }, { n = 3, nil, 2 }, { n = 100 } }, got)
+  end)
+
+  it("refuse a thread that does not wait there", function()
+    local thread = loop.spawn(function() loop.sleep(0) end)
+    assert.has_error(function() loop.resume(thread) end,
+      "resume: the thread does not wait in suspend")
+    loop.run()
+  end)
+end)
+
+describe("signal", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("waits for the signal, and does not lose one between two waits", function()
+    local file = assert(io.open "/proc/self/stat")
+    local pid = file:read "*n"
+    file:close()
+    local function send() os.execute("kill -USR1 " .. ("%d"):format(pid)) end
+    local results = run(function()
+      loop.timeout(0, send)
+      local first = loop.signal "USR1"
+      send()
+      local second = loop.signal "SIGUSR1"
+      return first, second, pcall(loop.signal, "NONE")
+    end)
+    assert.are.same({ true, true, false }, { results[1], results[2], results[3] })
+    assert.truthy(results[4]:find("no signal to wait for is called 'NONE'", 1, true))
+    assert.are.same({ n = 2, nil, "timeout" }, run(loop.signal, "USR1", 0))
+  end)
+end)
+
+describe("resolve", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("gives addresses, while others go on", function()
+    local ticks = 0
+    local results = run(function()
+      local ticking = true
+      loop.spawn(function()
+        while ticking do
+          loop.sleep(0)
+          ticks = ticks + 1
+        end
+      end)
+      local found, err = loop.resolve("127.0.0.1", 80)
+      local other, why = loop.resolve "name.invalid"
+      ticking = false
+      return found, err, other, why
+    end)
+    assert.are.same({ { addr = "127.0.0.1", family = "inet", port = 80 } }, results[1])
+    assert.is_nil(results[3])
+    assert.are.equal("string", type(results[4]))
+    assert.is_true(ticks > 0)
+  end)
+end)
+
+describe("errors in threads", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  local function fail_deep() error "broken" end
+
+  it("leave run with the thread's traceback, and run can be called again", function()
+    local log = {}
+    loop.spawn(function()
+      loop.sleep(0)
+      fail_deep()
+    end)
+    loop.spawn(function()
+      loop.sleep(0)
+      loop.sleep(0.01)
+      table.insert(log, "went on")
+    end)
+    local ok, err = pcall(loop.run)
+    assert.is_false(ok)
+    assert.truthy(err:find "loop_spec.lua:%d+: broken\nstack traceback:")
+    assert.truthy(err:find "fail_deep")
+    loop.run()
+    assert.are.same({ "went on" }, log)
+  end)
+
+  it("leave it as they are, if they are no strings", function()
+    local value = {}
+    loop.spawn(function() error(value) end)
+    local ok, err = pcall(loop.run)
+    assert.is_false(ok)
+    assert.is_true(err == value)
+  end)
+
+  it("go to the handler of spawn_with, also from within a generator", function()
+    local got = {}
+    local function handler(err, traceback, thread)
+      local has_trace = traceback:find "stack traceback" ~= nil
+      table.insert(got, { err, has_trace, coro.status(thread), thread })
+    end
+    local direct = loop.spawn_with(handler, function(a) error(a, 0) end, "a")
+    local after_wait = loop.spawn_with(handler, function()
+      for _ in coro.wrap(function()
+        loop.sleep(0)
+        coro.yield(1)
+      end) do error("b", 0) end
+    end)
+    local fine = loop.spawn_with(handler, function() loop.sleep(0) end)
+    loop.run()
+    assert.are.same({ { "a", true, "dead", direct }, { "b", true, "dead", after_wait } }, got)
+    assert.are.equal("dead", coro.status(fine))
+  end)
+
+  it("leave run from within the handler, too", function()
+    loop.spawn_with(function(err) error(err .. ", handled", 0) end, function() error("x", 0) end)
+    assert.are.same({ false, "x, handled" }, { pcall(loop.run) })
+    loop.run()
+  end)
+
+  it("can be thrown into a thread that waits; what it waited for is over", function()
+    local a, b = connected()
+    local log = {}
+    local generator = coro.create(function()
+      table.insert(log, pack(pcall(loop.wait, a, "r")))
+      table.insert(log, pack(coro.yield "caught"))
+    end)
+    loop.spawn(function()
+      table.insert(log, pack(coro.resume(generator)))
+      b:send "x" -- what the generator waited for, before
+      loop.sleep(0.01)
+      table.insert(log, pack(coro.resume(generator, "of its resumer")))
+    end)
+    loop.step(0)
+    coro.throw(generator, "thrown")
+    loop.run()
+    assert.are.same({
+      { n = 2, false, "thrown" },
+      { n = 2, true, "caught" },
+      { n = 1, "of its resumer" },
+      { n = 1, true },
+    }, log)
+    a:close()
+    b:close()
+  end)
+end)
+
+describe("a deadlock", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("is reported with the traceback of each thread that waits", function()
+    local function here_it_waits() loop.suspend() return 1 end
+    local a = loop.spawn(function() return 1, here_it_waits() end)
+    local b = loop.spawn(function() return 1, here_it_waits() end)
+    local ok, err = pcall(loop.run)
+    assert.is_false(ok)
+    assert.truthy(err:find("deadlock: 2 threads wait for what cannot happen\n", 1, true))
+    assert.are.equal(2, select(2, err:gsub("here_it_waits", "")))
+    assert.truthy(err:find(tostring(a), 1, true))
+    loop.resume(a)
+    loop.resume(b)
+    loop.run()
+  end)
+end)
+
+describe("main", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("waits by running the loop", function()
+    local log = {}
+    local main = coro.main
+    loop.spawn(function()
+      table.insert(log, "thread")
+      loop.sleep(0.01)
+      table.insert(log, "thread again")
+      loop.resume(main, 1, nil)
+    end)
+    assert.is_true(loop.sleep(0))
+    assert.are.same({ "thread" }, log)
+    assert.are.same({ n = 2, 1 }, pack(loop.suspend()))
+    assert.are.same({ "thread", "thread again" }, log)
+    loop.run()
+  end)
+
+  it("gets the errors of threads there", function()
+    loop.spawn(function() error("broken", 0) end)
+    local ok, err = pcall(loop.sleep, 60)
+    assert.is_false(ok)
+    assert.truthy(err:find "^broken\nstack traceback")
+    assert.is_true(loop.sleep(0))
+    local _, report = pcall(loop.suspend)
+    assert.truthy(report:find("1 thread waits", 1, true))
+    loop.run()
+  end)
+end)
