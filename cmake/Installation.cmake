@@ -5,10 +5,12 @@
 #   <libdir>/cmake/luacoro/             find_package(luacoro)
 #   <libdir>/pkgconfig/                 luacoro (the headers), luacoro-<runtime>
 #   lib/lua/5.x/coro.so                 the Lua modules, where Lua looks for them in /usr/local; other
+#   lib/lua/5.x/coro/loop.so
 #   share/lua/5.1/coro.lua              places: CORO_INSTALL_LUA_LIBDIR, CORO_INSTALL_LUA_DATADIR
 #
 # Lua 5.1 and LuaJIT look in the same folder but need modules of their own: lua51-coro.so and
-# luajit-coro.so there, between which coro.lua chooses.
+# luajit-coro.so there, between which coro.lua chooses. The loop uses Lua's API alone, which is the
+# same, so the one for 5.1 serves both.
 #
 # Components: modules (what Lua programs need), development (all else).
 include(GNUInstallDirs)
@@ -54,6 +56,10 @@ foreach(runtime IN LISTS CORO_FOUND_RUNTIMES)
     string(APPEND name -coro.so)
     install(FILES "${PROJECT_SOURCE_DIR}/cmake/coro.lua"
       DESTINATION "${CORO_INSTALL_LUA_DATADIR}/5.1" COMPONENT modules)
+  endif()
+  if(TARGET coro_loop_${runtime} AND NOT (runtime STREQUAL "luajit" AND TARGET coro_loop_lua5.1))
+    install(PROGRAMS "$<TARGET_FILE:coro_loop_${runtime}>"
+      DESTINATION "${CORO_INSTALL_LUA_LIBDIR}/${folder}/coro" COMPONENT modules)
   endif()
   install(PROGRAMS "$<TARGET_FILE:coro_${runtime}>" RENAME ${name}
     DESTINATION "${CORO_INSTALL_LUA_LIBDIR}/${folder}" COMPONENT modules)
