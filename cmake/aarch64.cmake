@@ -18,4 +18,6 @@ set(CMAKE_CXX_STANDARD_INCLUDE_DIRECTORIES "${sysroot}/usr/include/aarch64-linux
 add_link_options(-Wl,-rpath-link,${sysroot}/lib/aarch64-linux-gnu
                  -Wl,-rpath-link,${sysroot}/usr/lib/aarch64-linux-gnu)
 
+# It is for the tests: nothing is installed that refers to a folder in the build folder.
+set(CMAKE_SKIP_INSTALL_RULES ON)
 set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -L "${sysroot}")

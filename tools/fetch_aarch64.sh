@@ -6,14 +6,15 @@
 set -euo pipefail
 
 packages=(
-  libboost-context-dev libgtest-dev
+  libboost-context-dev libgtest-dev libasio-dev libssl-dev
   lua5.1 lua5.2 lua5.3 lua5.4 luajit
   liblua5.1-0-dev liblua5.2-dev liblua5.3-dev liblua5.4-dev libluajit-5.1-dev
   lua-socket lua-busted lua-penlight lua-lpeg lua-copas lua-luv lua-cqueues
 )
 
 folder=$1
-[[ -e "$folder/complete" ]] && exit
+complete="$folder/complete"  # with this list
+[[ "$(cat "$complete" 2>/dev/null)" == "${packages[*]}" ]] && exit
 rm -rf "$folder"
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
@@ -41,4 +42,4 @@ exec qemu-aarch64 -L '$folder' -0 "\$0" '$folder/usr/bin/$program' "\$@"
 TEXT
   chmod +x "$folder/usr/local/bin/$program"
 done
-touch "$folder/complete"
+echo "${packages[*]}" >"$folder/complete"

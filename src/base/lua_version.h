@@ -523,6 +523,21 @@ inline bool running_tells_main(lua_State* L) {
 
 // ---- running threads -------------------------------------------------------------------------
 
+// LuaJIT for AArch64 gives a yield, besides its n results, as many values more as stand below them
+// (the one for x86-64 takes none of those): whoever yielded with a frame goes on with n values
+// only.
+inline void drop_values_below([[maybe_unused]] lua_State* T, [[maybe_unused]] int n) noexcept {
+#if LUACORO_LUAJIT && !defined(__x86_64__)
+  const int below = lua_gettop(T) - n;
+  if (below <= 0 || lua_status(T) != LUA_YIELD) return;
+  for (int i = 1; i <= n; ++i) {
+    lua_pushvalue(T, below + i);
+    lua_replace(T, i);
+  }
+  lua_settop(T, n);
+#endif
+}
+
 // Starts or continues a thread with the n values on its top, until it yields or ends; the status of
 // lua_resume. Then n is the number of results on its top.                              MAY SWITCH.
 inline int run(lua_State* T, int& n) {
@@ -533,6 +548,7 @@ inline int run(lua_State* T, int& n) {
   n = lua_gettop(T);
   return status;
 #else
+  drop_values_below(T, n);
   const int status = lua_resume(T, n);
   n = lua_gettop(T);
   return status;
