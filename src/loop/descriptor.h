@@ -8,6 +8,7 @@
 // those who wait for it give up: the next who waits finds it there.
 #pragma once
 
+#include <asio/posix/basic_stream_descriptor.hpp>
 #include <list>
 
 #include "loop/wait.h"

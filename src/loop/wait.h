@@ -7,7 +7,8 @@
 #pragma once
 
 #include <array>
-#include <asio.hpp>
+#include <asio/basic_waitable_timer.hpp>
+#include <asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
