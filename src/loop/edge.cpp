@@ -93,8 +93,10 @@ int watch(lua_State* L) {
     fd = static_cast<int>(lua_tonumber(L, 1));
     if (fd < 0) luaL_argerror(L, 1, "a file descriptor expected");
   } else {
-    d = *check_descriptor(L);
-    if (d == nullptr) luaL_argerror(L, 1, "it is released");
+    // Nobody but src/loop/*.lua calls this: it is not checked what kind of userdata it is.
+    auto** owner = static_cast<descriptor**>(lua_touserdata(L, 1));
+    if (owner == nullptr || *owner == nullptr) luaL_argerror(L, 1, "a descriptor expected");
+    d = *owner;
   }
   wait& w = begin(L);
   return start(L, w, [&](engine& of) {
@@ -160,6 +162,7 @@ int schedule(lua_State* L) {
   wait* w = nullptr;
   guarded(L, [&] { w = &of.begin(); });
   lua_rawseti(L, lua_upvalueindex(values_upvalue), w->index);
+  w->has_values = true;
   lua_rawseti(L, lua_upvalueindex(threads_upvalue), w->index);
   of.end(*w, outcome::ready);
   return 0;
@@ -177,6 +180,7 @@ int wake(lua_State* L) {
   wait* w = check_wait(L);
   lua_settop(L, 2);
   lua_rawseti(L, lua_upvalueindex(values_upvalue), w->index);
+  w->has_values = true;
   engine_of_function(L).end(*w, outcome::ready);
   return 0;
 }
@@ -286,10 +290,14 @@ int next(lua_State* L) {
     lua_settop(L, 0);
     lua_rawgeti(L, lua_upvalueindex(threads_upvalue), w->index);
     lua_State* T = lua_tothread(L, 1);
-    lua_rawgeti(L, lua_upvalueindex(values_upvalue), w->index);
-    const bool has_values = lua_toboolean(L, 2) != 0;
+    const bool has_values = w->has_values;
     forget(L, threads_upvalue, *w);
-    if (has_values) forget(L, values_upvalue, *w);
+    if (has_values) {
+      lua_rawgeti(L, lua_upvalueindex(values_upvalue), w->index);
+      forget(L, values_upvalue, *w);
+    } else {
+      lua_pushnil(L);
+    }
     // Main, if it is T, waits in the function that calls this.
     const bool goes_on = T != nullptr && (T == L || wait_of(T) == w || (has_values && is_fresh(T)));
     const int n = goes_on && !has_values ? push_outcome(L, *w) : 0;

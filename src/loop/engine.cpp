@@ -12,6 +12,31 @@ struct engine::on_ready {
   descriptor* d;
   direction which;
 
+  // The operation of Asio's stands in the descriptor: there is one at most in each direction.
+  template <typename T>
+  struct in_place {
+    using value_type = T;
+    descriptor* d;
+    direction which;
+
+    in_place(descriptor* of, direction to) noexcept : d(of), which(to) {}
+    template <typename Other>
+    explicit in_place(const in_place<Other>& other) noexcept : d(other.d), which(other.which) {}
+
+    T* allocate(std::size_t n) const {
+      static_assert(sizeof(T) <= descriptor::operation_size);
+      static_assert(alignof(T) <= alignof(std::max_align_t));
+      if (n != 1) throw std::bad_alloc();
+      return reinterpret_cast<T*>(d->operations[which].data());
+    }
+    void deallocate(T*, std::size_t) const noexcept {}
+    bool operator==(const in_place& other) const noexcept {
+      return d == other.d && which == other.which;
+    }
+  };
+  using allocator_type = in_place<void>;
+  [[nodiscard]] allocator_type get_allocator() const noexcept { return {d, which}; }
+
   void operator()(const std::error_code& why) const {
     d->watched[which] = false;
     if (!d->is_open) {
@@ -46,6 +71,9 @@ engine::~engine() {
   for (descriptor* d : by_fd_) {
     if (d != nullptr) release(*d);
   }
+  // The operations stand in the descriptors: they end first.
+  context_.restart();
+  context_.poll();
   descriptors_.clear();
 }
 
@@ -161,6 +189,7 @@ void engine::end(wait& w, outcome result) noexcept {
 void engine::recycle(wait& w) noexcept {
   w.result = outcome::none;
   w.in_use = false;
+  w.has_values = false;
   if (w.found) w.found.reset();
   w.next = free_;
   free_ = &w;

@@ -5,6 +5,9 @@
 // Errors: std::bad_alloc, and std::system_error where the system has no descriptor for epoll.
 #pragma once
 
+#include <asio/basic_signal_set.hpp>
+#include <asio/ip/basic_resolver.hpp>
+#include <asio/ip/tcp.hpp>
 #include <deque>
 #include <map>
 #include <optional>

@@ -5,6 +5,7 @@
 -- An object has these fields:
 --   socket          the socket of LuaSocket or LuaSec
 --   descriptor      its registration, from the first wait on
+--   waits_first     does `receive` wait before it tries?
 --   block, total    its timeouts as LuaSocket knows them, in seconds; nil: none
 local core, _, loop = ...
 
@@ -81,6 +82,13 @@ function methods:receive(pattern, prefix)
   local socket, start = self.socket, start_of(self)
   local before = prefix and #prefix or 0
   local chunks
+  -- Once it had to wait, what is not in LuaSocket's buffer is not expected to be there already: a
+  -- try in vain costs more than the wait. And a peer that never stops leaves the others their turn.
+  local may_wait = self.waits_first and self.block ~= 0 and not prefix and pattern ~= 0
+  if may_wait and not socket:dirty() then
+    local is_ready, why = wait_until_ready(self, "r", start)
+    if not is_ready then return nil, why, "" end
+  end
   while true do
     local data, err, partial = socket:receive(pattern, prefix)
     local mode = to_receive[err]
@@ -93,6 +101,7 @@ function methods:receive(pattern, prefix)
       if is_all and #partial > before then return partial end
       return nil, err, partial
     end
+    self.waits_first = err == "timeout" and partial ~= nil -- not LuaSec, not UDP
     if partial and partial ~= "" then
       chunks = chunks or {}
       chunks[#chunks + 1] = partial
@@ -250,6 +259,7 @@ function loop.wrap(socket)
   return setmetatable({
     socket = socket,
     descriptor = nil,
+    waits_first = false,
     block = timeout_of(block),
     total = timeout_of(total),
   }, class)

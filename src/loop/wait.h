@@ -7,7 +7,8 @@
 #pragma once
 
 #include <array>
-#include <asio.hpp>
+#include <asio/basic_waitable_timer.hpp>
+#include <asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -47,6 +48,7 @@ struct wait {
   bool in_use = false;
   bool can_end = false;  // something was started that will end it
   bool has_alarm = false;
+  bool has_values = false;        // the Lua side has values for whoever waits
   std::array<bool, 2> watches{};  // by direction
   descriptor* on = nullptr;
   wait* next = nullptr;  // in the list of those that have ended

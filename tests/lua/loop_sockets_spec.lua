@@ -59,7 +59,8 @@ describe("a wrapped TCP socket", function()
     end)
     local values = {}
     for i, result in ipairs(got) do values[i] = result[1] or false end
-    assert.are.same({ "one", "two", "bloc", "prefix kline", "of 9: 123", "everything", false }, values)
+    assert.are.same(
+      { "one", "two", "bloc", "prefix kline", "of 9: 123", "everything", false }, values)
   end)
 
   it("returns what it got so far when the time is over, and goes on with it", function()

@@ -111,18 +111,20 @@ end)
 describe("sleep and timeout", function()
   fixture.leaves_nothing(before_each, after_each)
 
-  it("continue in the order of their times, not before", function()
+  it("continue who waits for less before who waits for more, and not early", function()
     local log = {}
     local start = loop.now()
-    for _, time in ipairs { 0.03, 0.01, 0.02 } do
+    local later = loop.spawn(function() table.insert(log, pack(loop.sleep(600))) end)
+    for _, time in ipairs { 0.02, 0, 0.01 } do
       loop.spawn(function()
         assert.is_true(loop.sleep(time))
         assert.is_true(loop.now() - start >= time)
-        table.insert(log, time)
+        table.insert(log, "slept")
+        if #log == 3 then loop.cancel(later) end
       end)
     end
     loop.run()
-    assert.are.same({ 0.01, 0.02, 0.03 }, log)
+    assert.are.same({ "slept", "slept", "slept", { n = 2, nil, "cancelled" } }, log)
   end)
 
   it("call a function later, unless it is cancelled", function()
