@@ -86,16 +86,16 @@ int watch(lua_State* L) {
   const double timeout = check_timeout(L, 3);
   const bool reads = mode[0] == 'r', writes = mode[reads ? 1 : 0] == 'w';
   if (!(reads || writes) || mode[(reads ? 1 : 0) + (writes ? 1 : 0)] != '\0')
-    luaL_argerror(L, 2, "'r', 'w' or 'rw' expected");
+    return luaL_argerror(L, 2, "'r', 'w' or 'rw' expected");
   descriptor* d = nullptr;
   int fd = -1;
   if (lua_type(L, 1) == LUA_TNUMBER) {
     fd = static_cast<int>(lua_tonumber(L, 1));
-    if (fd < 0) luaL_argerror(L, 1, "a file descriptor expected");
+    if (fd < 0) return luaL_argerror(L, 1, "a file descriptor expected");
   } else {
     // Nobody but src/loop/*.lua calls this: it is not checked what kind of userdata it is.
     auto** owner = static_cast<descriptor**>(lua_touserdata(L, 1));
-    if (owner == nullptr || *owner == nullptr) luaL_argerror(L, 1, "a descriptor expected");
+    if (owner == nullptr || *owner == nullptr) return luaL_argerror(L, 1, "a descriptor expected");
     d = *owner;
   }
   wait& w = begin(L);

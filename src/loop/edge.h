@@ -23,12 +23,14 @@ enum upvalue : std::uint8_t {
 
 inline engine& engine_of_function(lua_State* L) {
   auto* of = *static_cast<engine**>(lua_touserdata(L, lua_upvalueindex(engine_upvalue)));
-  if (of == nullptr) luaL_error(L, "the loop ended with its Lua state");
+  if (of == nullptr) {
+    luaL_error(L, "the loop ended with its Lua state");
+    __builtin_unreachable();
+  }
   return *of;
 }
 
-// Calls f. What it throws is raised.                              MAY RAISE (what f throws). [-0,
-// +0]
+// Calls f. What it throws is raised.                     MAY RAISE (what f throws). [-0, +0]
 template <typename F>
 void guarded(lua_State* L, F f) {
   try {

@@ -89,7 +89,7 @@ wait& engine::begin() {
   return w;
 }
 
-bool engine::knows(const void* address) const noexcept { return known_.count(address) != 0; }
+bool engine::knows(const void* address) const noexcept { return known_.contains(address); }
 
 void engine::expect(wait& w) noexcept {
   if (!w.can_end) ++expected_;
