@@ -14,10 +14,12 @@ static int l_wait(lua_State* L) {
 
 int main(void) {
   static const char script[] =
-      "result = 'waits' coro.transfer(coro.create(function()\n"
+      "result = 'waits'\n"
+      "thread = coro.create(function() -- reachable as long as it waits\n"
       "  table.sort({ 1, 2 }, function() result = wait() end)\n"
       "  coro.transfer(nil)\n"
-      "end))";
+      "end)\n"
+      "coro.transfer(thread)";
   lua_State* L = luaL_newstate();
   const luacoro_abi* coro;
   int failed;
