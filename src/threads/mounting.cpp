@@ -21,8 +21,11 @@ carrier& next_in_turn(runtime& rt) noexcept {
   return *rt.pool.at(rt.looked_at);
 }
 
-bool is_warm(const carrier& c, const carrier* target) noexcept {
-  return &c != target && c.suspended != nullptr && c.is_warm;
+// On LuaJIT a thread that could be unmounted when it left cannot be while a finalizer or a hook
+// runs: can_yield knows.
+bool is_warm(const runtime& rt, const carrier& c, const carrier* target) noexcept {
+  return &c != target && c.suspended != nullptr && c.is_warm &&
+         lua::can_yield(c.suspended, rt.layout);
 }
 
 }  // namespace
@@ -30,7 +33,7 @@ bool is_warm(const carrier& c, const carrier* target) noexcept {
 bool unmount_a_warm_one(runtime& rt, const carrier* target) noexcept {
   for (std::size_t looks = 1; looks < rt.pool.size(); ++looks) {
     carrier& c = next_in_turn(rt);
-    if (!is_warm(c, target) || !base_lives(rt, c)) continue;
+    if (!is_warm(rt, c, target) || !base_lives(rt, c)) continue;
     unmount(rt, c);
     return true;
   }
@@ -40,7 +43,8 @@ bool unmount_a_warm_one(runtime& rt, const carrier* target) noexcept {
 bool unmount_a_cold_one(runtime& rt, const carrier* target) noexcept {
   carrier& c = next_in_turn(rt);
   const std::uint64_t age = rt.switches - c.wait;
-  if (!is_warm(c, target) || age <= cold_factor * rt.configured.warm_stacks || !base_lives(rt, c))
+  if (!is_warm(rt, c, target) || age <= cold_factor * rt.configured.warm_stacks ||
+      !base_lives(rt, c))
     return false;
   unmount(rt, c);
   return true;
