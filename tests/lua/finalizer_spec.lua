@@ -26,6 +26,24 @@ end
 describe("in a finalizer", function()
   fixture.leaves_nothing(before_each, after_each)
 
+  it("generators work for which no C stack is left, and others go on after it", function()
+    local before = coro.configure()
+    local outside = coro.wrap(function()
+      for i = 1, 3 do coro.yield(i) end
+    end)
+    assert.are.equal(1, outside())
+    in_finalizer(function()
+      coro.configure { max_stacks = math.max(coro.stats().stacks_in_use, 1) }
+      pcall(coro.wrap(function()
+        table.sort({ 2, 1 }, function() coro.yield() end)
+      end))
+      coro.configure { max_stacks = before.max_stacks }
+    end)
+    assert.are.equal(2, outside())
+    assert.are.equal(3, outside())
+    outside()
+  end)
+
   it("generators work", function()
     local got
     in_finalizer(function()
