@@ -5,9 +5,7 @@
 #include "module/edge.h"
 
 namespace luacoro {
-namespace {
 
-// Calls a function with the target, or nil, and the n values on top. The number of results.
 int call_for(const luacoro_abi* coro, lua_State* L, abi::function which, lua_State* to, int n) {
   const int base = lua_gettop(L) - n;
   insert_function(abi_of(coro), L, which, n);
@@ -21,7 +19,9 @@ int call_for(const luacoro_abi* coro, lua_State* L, abi::function which, lua_Sta
   return lua_gettop(L) - base;
 }
 
-// The same for results that begin with a status, which is returned.
+namespace {
+
+// call_for, for results that begin with a status, which is returned.
 int call_for_status(const luacoro_abi* coro, lua_State* L, abi::function which, lua_State* to,
                     int n, int* r) {
   const int results = call_for(coro, L, which, to, n);

@@ -44,6 +44,10 @@ inline void insert_function(const abi& self, lua_State* L, abi::function which, 
   if (n > 0) lua_insert(L, -n - 1);
 }
 
+// Calls a function with the target, or nil, and the n values on top. The number of results.
+// As the function: MAY RAISE, MAY SWITCH.                                               L: [-n, +r]
+int call_for(const luacoro_abi* coro, lua_State* L, abi::function which, lua_State* to, int n);
+
 // The waiters of the table; `suspend` and `complete` of the functions.
 void fill_in_waiters(luacoro_abi& table) noexcept;
 int suspend_on_waiter(lua_State* L);

@@ -143,16 +143,8 @@ void take(const luacoro_abi* coro, lua_State* L, luacoro_waiter* waiter) {
 }
 
 int suspend(const luacoro_abi* coro, lua_State* L, luacoro_waiter* waiter, lua_State* to) {
-  const int base = lua_gettop(L);
-  insert_function(abi_of(coro), L, abi::suspend, 0);
-  if (to != nullptr) {
-    push_thread(L, to);
-  } else {
-    lua_pushnil(L);
-  }
   lua_pushlightuserdata(L, waiter);
-  lua_call(L, 2, LUA_MULTRET);
-  return lua_gettop(L) - base;
+  return call_for(coro, L, abi::suspend, to, 1);
 }
 
 luacoro_outcome complete_as(const luacoro_abi* coro, lua_State* L, completion what, int n) {
