@@ -145,6 +145,22 @@ inline void push_weak_array(lua_State* L, std::size_t n) {
   lua_setmetatable(L, -2);
 }
 
+// ---- debug hooks -----------------------------------------------------------------------------
+
+// A thread's, to be put back.
+struct saved_hook {
+  lua_State* thread = nullptr;
+  lua_Hook hook = nullptr;
+  int mask = 0, count = 0;
+};
+
+[[nodiscard]] inline saved_hook hook_of(lua_State* T) noexcept {
+  return {T, lua_gethook(T), lua_gethookmask(T), lua_gethookcount(T)};
+}
+inline void put_back(const saved_hook& saved) noexcept {
+  lua_sethook(saved.thread, saved.hook, saved.mask, saved.count);
+}
+
 // ---- protected calls -------------------------------------------------------------------------
 
 // Calls function(data) so that nothing it raises gets out, and no debug hook sees it. An error
@@ -152,9 +168,9 @@ inline void push_weak_array(lua_State* L, std::size_t n) {
 inline int call_protected(lua_State* L, lua_CFunction function, void* data,
                           lua_State* errors_to = nullptr) noexcept {
   constexpr int of_calls = LUA_MASKCALL | LUA_MASKRET;
-  const lua_Hook hook = lua_gethook(L);
-  const int mask = lua_gethookmask(L), count = lua_gethookcount(L);
-  if ((mask & of_calls) != 0) lua_sethook(L, hook, mask & ~of_calls, count);
+  const saved_hook before = hook_of(L);
+  const bool sees_calls = (before.mask & of_calls) != 0;
+  if (sees_calls) lua_sethook(L, before.hook, before.mask & ~of_calls, before.count);
 #if LUA_VERSION_NUM >= 502
   lua_pushcfunction(L, function);
   lua_pushlightuserdata(L, data);
@@ -169,7 +185,7 @@ inline int call_protected(lua_State* L, lua_CFunction function, void* data,
       lua_pop(L, 1);
     }
   }
-  if ((mask & of_calls) != 0) lua_sethook(L, hook, mask, count);
+  if (sees_calls) put_back(before);
   return status;
 }
 
@@ -826,13 +842,12 @@ inline void remove_hook(lua_State* L, lua_Debug*) { lua_sethook(L, nullptr, 0, 0
 
 // They are not while a finalizer runs (nor while a hook does). Allocates nothing.
 [[gnu::cold, gnu::noinline]] inline bool hooks_are_allowed(lua_State* L) noexcept {
-  const lua_Hook hook = lua_gethook(L);
-  const int mask = lua_gethookmask(L), count = lua_gethookcount(L);
+  const saved_hook before = hook_of(L);
   lua_getfield(L, LUA_REGISTRYINDEX, do_nothing_key);
   lua_sethook(L, remove_hook, LUA_MASKCALL, 0);
   if (lua_pcall(L, 0, 0, 0) != LUA_OK) lua_pop(L, 1);
   const bool allowed = lua_gethook(L) != remove_hook;
-  lua_sethook(L, hook, mask, count);
+  put_back(before);
   return allowed;
 }
 

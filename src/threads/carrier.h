@@ -41,20 +41,6 @@ struct resumer_link {
   carrier* on = nullptr;  // where it was mounted when it began to wait
 };
 
-// A thread's debug hook, to be put back.
-struct saved_hook {
-  lua_State* thread = nullptr;
-  lua_Hook hook = nullptr;
-  int mask = 0, count = 0;
-};
-
-[[nodiscard]] inline saved_hook hook_of(lua_State* T) noexcept {
-  return {T, lua_gethook(T), lua_gethookmask(T), lua_gethookcount(T)};
-}
-inline void put_back(const saved_hook& saved) noexcept {
-  lua_sethook(saved.thread, saved.hook, saved.mask, saved.count);
-}
-
 struct carrier {
   c_stack stack;    // empty: the host's, or given back
   context left_at;  // what tools know of the stack is forgotten before it is unmapped
@@ -74,7 +60,7 @@ struct carrier {
   struct {
     bool active = false;
     int called_at = 0;  // how deep the function called meanwhile stands; 0: none
-    saved_hook before;
+    lua::saved_hook before;
   } unwinding;  // of the base (closing.h)
 };
 

@@ -30,19 +30,6 @@ void close_gaps(runtime& rt) noexcept {
   rt.census_used = used;
 }
 
-// MAY RAISE (memory).                                                                      [-0, +0]
-void widen(runtime& rt, lua_State* L) {
-  const std::size_t capacity = rt.census_capacity * 2;  // a finalizer may widen it meanwhile
-  lua::push_weak_array(L, capacity);
-  lua_xmove(L, rt.shelf, 1);
-  for (std::size_t i = 1; i <= rt.census_used; ++i) {
-    lua_rawgeti(rt.shelf, runtime::census_array, static_cast<int>(i));
-    lua_rawseti(rt.shelf, -2, static_cast<int>(i));
-  }
-  lua_replace(rt.shelf, runtime::census_array);
-  rt.census_capacity = capacity;
-}
-
 }  // namespace
 
 void prepare_census(runtime& rt, lua_State* L) {
@@ -53,7 +40,8 @@ void prepare_census(runtime& rt, lua_State* L) {
 
 void make_room_in_census(runtime& rt, lua_State* L) {
   close_gaps(rt);
-  if (rt.census_used > rt.census_capacity / 2) widen(rt, L);
+  if (rt.census_used > rt.census_capacity / 2)
+    widen_on_shelf(rt, L, runtime::census_array, rt.census_used, rt.census_capacity);
 }
 
 std::size_t living_threads(const runtime& rt) noexcept {

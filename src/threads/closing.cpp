@@ -45,12 +45,12 @@ bool needs_unwinding(const runtime& rt, lua_State* T, const place& at) noexcept 
 
 void start_unwinding(runtime& rt, const departure& d) noexcept {
   carrier& on = d.there != nullptr ? *d.there : *rt.current;
-  on.unwinding = {true, 0, hook_of(d.to)};
+  on.unwinding = {true, 0, lua::hook_of(d.to)};
   lua_sethook(d.to, keep_unwinding, LUA_MASKCALL | LUA_MASKCOUNT, 1);
 }
 
 void end_unwinding(carrier& c) noexcept {
-  put_back(c.unwinding.before);
+  lua::put_back(c.unwinding.before);
   c.unwinding = {};
 }
 

@@ -49,15 +49,7 @@ int at_end_of_cycle(lua_State* L) {
 
 int widen_mourned(lua_State* L) {
   runtime& rt = runtime_of_universe(L);
-  const std::size_t capacity = rt.mourned_capacity * 2;  // a finalizer may widen it meanwhile
-  lua::push_weak_array(L, capacity);
-  lua_xmove(L, rt.shelf, 1);
-  for (int i = 1; i <= static_cast<int>(rt.mourned_capacity); ++i) {
-    lua_rawgeti(rt.shelf, runtime::mourned_array, i);
-    lua_rawseti(rt.shelf, -2, i);
-  }
-  lua_replace(rt.shelf, runtime::mourned_array);
-  rt.mourned_capacity = capacity;
+  widen_on_shelf(rt, L, runtime::mourned_array, rt.mourned_capacity, rt.mourned_capacity);
   return 0;
 }
 

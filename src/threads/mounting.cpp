@@ -43,7 +43,7 @@ bool unmount_a_warm_one(runtime& rt, const carrier* target) noexcept {
 bool unmount_a_cold_one(runtime& rt, const carrier* target) noexcept {
   carrier& c = next_in_turn(rt);
   const std::uint64_t age = rt.switches - c.wait;
-  if (!is_warm(rt, c, target) || age <= cold_factor * rt.configured.warm_stacks ||
+  if (age <= cold_factor * rt.configured.warm_stacks || !is_warm(rt, c, target) ||
       !base_lives(rt, c))
     return false;
   unmount(rt, c);

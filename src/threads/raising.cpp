@@ -4,7 +4,7 @@ namespace luacoro {
 namespace {
 
 void restore_hook(runtime& rt) noexcept {
-  put_back(rt.raising);
+  lua::put_back(rt.raising);
   rt.raising = {};
 }
 
@@ -19,7 +19,7 @@ void raise_now(lua_State* L, lua_Debug*) {
 }  // namespace
 
 void raise_when_continued(runtime& rt, lua_State* T) noexcept {
-  rt.raising = hook_of(T);
+  rt.raising = lua::hook_of(T);
   lua::leave_compiled_code(T);
   lua_sethook(T, raise_now, LUA_MASKRET | LUA_MASKCOUNT, 1);
 }

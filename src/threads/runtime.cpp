@@ -48,6 +48,19 @@ runtime::runtime(lua_State* main_thread)
   host.mourned = main_thread;  // in no need of it
 }
 
+void widen_on_shelf(const runtime& rt, lua_State* L, runtime::shelf_slot slot,
+                    const std::size_t& used, std::size_t& capacity) {
+  const std::size_t wider = capacity * 2;
+  lua::push_weak_array(L, wider);
+  lua_xmove(L, rt.shelf, 1);
+  for (std::size_t i = 1; i <= used; ++i) {
+    lua_rawgeti(rt.shelf, slot, static_cast<int>(i));
+    lua_rawseti(rt.shelf, -2, static_cast<int>(i));
+  }
+  lua_replace(rt.shelf, slot);
+  capacity = wider;
+}
+
 runtime* find_runtime(lua_State* L) {
   lua_getfield(L, LUA_REGISTRYINDEX, runtime_key);
   auto* rt = static_cast<runtime*>(lua_touserdata(L, -1));

@@ -72,7 +72,7 @@ struct runtime {
   bool closed = false;
   bool running_tells_main = true;  // lua_version.h
   std::size_t looked_at = 0;       // index of the carrier last looked at (mounting.h)
-  saved_hook raising;              // of the thread that an error is on its way to (raising.h)
+  lua::saved_hook raising;         // of the thread that an error is on its way to (raising.h)
 
   // Threads of coro's own, for what is on their stacks: what collection.h holds; an error value on
   // its way; what is kept for good, at slots where no look-up is needed to find it. And one to call
@@ -133,6 +133,12 @@ inline void push_from_shelf(const runtime& rt, lua_State* L, runtime::shelf_slot
   lua_pushvalue(rt.shelf, slot);
   lua_xmove(rt.shelf, L, 1);
 }
+
+// The array with weak values there gets twice its room, and keeps what is in the first `used`.
+// MAY RAISE (memory), MAY SWITCH (finalizers run, which may widen it meanwhile).         L: [-0,
+// +0]
+void widen_on_shelf(const runtime& rt, lua_State* L, runtime::shelf_slot slot,
+                    const std::size_t& used, std::size_t& capacity);
 
 // The bottom of every C stack (base_loop.cpp).
 void run_base_loop(void* carrier_of_the_stack);
