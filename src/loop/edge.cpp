@@ -15,14 +15,26 @@ void forget(lua_State* L, upvalue table, const wait& w) {
   lua_rawseti(L, lua_upvalueindex(table), w.index);
 }
 
-// A wait of the current thread, which is kept alive by it.
-wait& begin(lua_State* L) {
+// A wait of the thread on top, which is kept alive by it.                        [-1, +0]
+wait& begin_for(lua_State* L) {
   engine& of = engine_of_function(L);
   wait* w = nullptr;
   guarded(L, [&] { w = &of.begin(); });
-  lua_pushthread(L);
   lua_rawseti(L, lua_upvalueindex(threads_upvalue), w->index);
   return *w;
+}
+
+// A wait of the current thread.
+wait& begin(lua_State* L) {
+  lua_pushthread(L);
+  return begin_for(L);
+}
+
+// What is on top is what `next` gives for the wait, which has ended.             [-1, +0]
+void end_with_values(lua_State* L, wait& w) {
+  lua_rawseti(L, lua_upvalueindex(values_upvalue), w.index);
+  w.has_values = true;
+  engine_of_function(L).end(w, outcome::ready);
 }
 
 // Starts what may end a wait, for a function that returns the wait and whether main waits. If that
@@ -156,15 +168,10 @@ int expect_signal(lua_State* L) {
 
 // schedule(thread, values): a thread that has not started gets the values, a table with a count
 int schedule(lua_State* L) {
-  engine& of = engine_of_function(L);
   luaL_checktype(L, 1, LUA_TTHREAD);
   lua_settop(L, 2);
-  wait* w = nullptr;
-  guarded(L, [&] { w = &of.begin(); });
-  lua_rawseti(L, lua_upvalueindex(values_upvalue), w->index);
-  w->has_values = true;
-  lua_rawseti(L, lua_upvalueindex(threads_upvalue), w->index);
-  of.end(*w, outcome::ready);
+  lua_pushvalue(L, 1);
+  end_with_values(L, begin_for(L));
   return 0;
 }
 
@@ -179,9 +186,7 @@ wait* check_wait(lua_State* L) {
 int wake(lua_State* L) {
   wait* w = check_wait(L);
   lua_settop(L, 2);
-  lua_rawseti(L, lua_upvalueindex(values_upvalue), w->index);
-  w->has_values = true;
-  engine_of_function(L).end(*w, outcome::ready);
+  end_with_values(L, *w);
   return 0;
 }
 

@@ -21,13 +21,22 @@ struct universe {
   lua_State* current;  // where handlers are called, and who goes on when somebody waits
   std::thread::id os_thread = std::this_thread::get_id();
   operation* first = nullptr;
+
+  // As a target of the C functions, where main is NULL.
+  [[nodiscard]] lua_State* target() const noexcept {
+    return current != coro->main ? current : nullptr;
+  }
 };
 
 struct operation {
-  operation(std::shared_ptr<universe> u, lua_State* L, frame_base& f)
-      : home(std::move(u)), thread(L), frame(&f), next(home->first) {
+  // Of a coroutine that is still to start: nobody waits.
+  operation(std::shared_ptr<universe> u, lua_State* L)
+      : home(std::move(u)), thread(L), frame(nullptr), next(home->first) {
     if (next != nullptr) next->previous = this;
     home->first = this;
+  }
+  operation(std::shared_ptr<universe> u, lua_State* L, frame_base& f) : operation(std::move(u), L) {
+    frame = &f;
     frame->pending = this;
   }
   operation(const operation&) = delete;
@@ -35,13 +44,6 @@ struct operation {
   ~operation() {
     leave_frame();
     forget_state();
-  }
-
-  // Of a coroutine that is still to start: nobody waits.
-  operation(std::shared_ptr<universe> u, lua_State* L)
-      : home(std::move(u)), thread(L), frame(nullptr), next(home->first) {
-    if (next != nullptr) next->previous = this;
-    home->first = this;
   }
 
   void leave_frame() noexcept {
@@ -167,8 +169,7 @@ inline void suspend(operation& op) {
     }
     coro.take(&coro, L, &op.waiter);
     op.is_suspended = true;
-    lua_State* loop = op.home->current;
-    coro.suspend(&coro, L, &op.waiter, loop != coro.main ? loop : nullptr);
+    coro.suspend(&coro, L, &op.waiter, op.home->target());
   };
   protect_with(coro, L, 0, wait);
 }
@@ -218,7 +219,7 @@ inline int run_spawned(lua_State* L) {
   for (int i = 0; i <= n; ++i) lua_pushvalue(L, lua_upvalueindex(3 + i));
   lua_call(L, n, 0);
   const luacoro_abi& coro = *home.coro;
-  return coro.transfer(&coro, L, home.current != coro.main ? home.current : nullptr, 0);
+  return coro.transfer(&coro, L, home.target(), 0);
 }
 
 inline void start(operation& op) {

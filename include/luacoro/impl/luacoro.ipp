@@ -38,6 +38,13 @@ inline std::string text_of(lua_State* L, int index) {
   return std::string("(error object is a ") + lua_typename(L, type) + " value)";
 }
 
+// What failed left it on top.                                                              [-1, +0]
+[[noreturn]] inline void throw_text_on_top(lua_State* L) {
+  std::string text = text_of(L, -1);
+  lua_pop(L, 1);
+  throw error(std::move(text));
+}
+
 inline const char* name_of_type(lua_State* L, int index) noexcept {
   return lua_typename(L, lua_type(L, index));
 }
@@ -103,11 +110,7 @@ T get_integer(lua_State* L, int index) {
 
 inline const luacoro_abi& functions(lua_State* L) {
   if (const luacoro_abi* coro = detail::find_functions(L)) return *coro;
-  if (!detail::call_unloaded(L, detail::load)) {
-    std::string text = detail::text_of(L, -1);
-    lua_pop(L, 1);
-    throw error(std::move(text));
-  }
+  if (!detail::call_unloaded(L, detail::load)) detail::throw_text_on_top(L);
   return *detail::find_functions(L);
 }
 
@@ -130,11 +133,7 @@ inline const luacoro_abi& open(lua_State* L, lua_CFunction opener) {
   };
   lua_pushcfunction(L, preload::run);
   lua_pushcfunction(L, opener);
-  if (lua_pcall(L, 1, 0, 0) != 0) {
-    std::string text = detail::text_of(L, -1);
-    lua_pop(L, 1);
-    throw error(std::move(text));
-  }
+  if (lua_pcall(L, 1, 0, 0) != 0) detail::throw_text_on_top(L);
   return functions(L);
 }
 
