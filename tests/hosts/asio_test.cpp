@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "hosts/certificate.h"
+#include "hosts/guarded.h"
 #include "hosts/state.h"
 
 namespace luacoro::hosts {
@@ -26,15 +27,6 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 
 net::io_context* context = nullptr;
-
-// What a frame holds while it waits.
-struct guarded {
-  static inline int alive = 0;
-  guarded() { ++alive; }
-  guarded(const guarded&) = delete;
-  guarded& operator=(const guarded&) = delete;
-  ~guarded() { --alive; }
-};
 
 // Lua: sleep(milliseconds)
 int sleep(lua_State* L) {

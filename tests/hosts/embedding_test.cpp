@@ -7,19 +7,11 @@
 #include <thread>
 #include <vector>
 
+#include "hosts/guarded.h"
 #include "hosts/state.h"
 
 namespace luacoro::hosts {
 namespace {
-
-// Objects with destructors, counted.
-struct guarded {
-  static inline int alive = 0;
-  guarded() { ++alive; }
-  guarded(const guarded&) = delete;
-  guarded& operator=(const guarded&) = delete;
-  ~guarded() { --alive; }
-};
 
 // Waits that are open, for Lua: complete(n, ...), fail(n, err).
 std::vector<completer> open_waits;
@@ -73,12 +65,6 @@ class Embedding : public ::testing::TestWithParam<const char*> {
       function start(f)
         local thread = coro.create(function() coro.transfer(nil, "ended", f()) end)
         return thread, coro.transfer(thread)
-      end
-      function expect(expected, ...)
-        local got = {}
-        for i = 1, select("#", ...) do got[i] = tostring((select(i, ...))) end
-        got = table.concat(got, " ")
-        if got ~= expected then error(("expected '%s', got '%s'"):format(expected, got), 2) end
       end
     )"),
               "");

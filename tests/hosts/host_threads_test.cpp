@@ -64,13 +64,6 @@ constexpr const char* threads_of_c = R"(
     end
     return polls
   end
-
-  function expect(expected, ...)
-    local got = {}
-    for i = 1, select("#", ...) do got[i] = tostring((select(i, ...))) end
-    got = table.concat(got, " ")
-    if got ~= expected then error(("expected '%s', got '%s'"):format(expected, got), 2) end
-  end
 )";
 
 class HostThreads : public ::testing::TestWithParam<const char*> {

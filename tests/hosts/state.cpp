@@ -72,16 +72,27 @@ void state::close() {
   EXPECT_EQ(used.bytes(), 0u) << "left behind by a Lua state that was closed";
 }
 
+static constexpr const char* at_hand = R"(
+  fixture = require "fixture"
+  coro = fixture.coro
+
+  function in_sort(f)
+    table.sort({ 2, 1 }, function(a, b)
+      f()
+      return a < b
+    end)
+  end
+
+  function expect(expected, ...)
+    local got = {}
+    for i = 1, select("#", ...) do got[i] = tostring((select(i, ...))) end
+    got = table.concat(got, " ")
+    if got ~= expected then error(("expected '%s', got '%s'"):format(expected, got), 2) end
+  end
+)";
+
 void state::require_coro(const std::string& suspension) {
-  EXPECT_EQ(run("fixture = require 'fixture'\n"
-                "coro = fixture.coro\n"
-                "function in_sort(f)\n"
-                "  table.sort({ 2, 1 }, function(a, b)\n"
-                "    f()\n"
-                "    return a < b\n"
-                "  end)\n"
-                "end"),
-            "");
+  EXPECT_EQ(run(at_hand), "");
   if (suspension == "unmounted") {
     EXPECT_EQ(run("coro.configure { warm_stacks = 0 }"), "");
   }

@@ -47,7 +47,8 @@ class state {
   void close();
 
   // Requires coro and sets how threads that may be unmounted are suspended: "mounted", as long as
-  // they are few, or "unmounted".
+  // they are few, or "unmounted". Chunks have `coro`, `fixture`, `in_sort(f)`, which calls f in a C
+  // function, and `expect(text, ...)`, the values with a space between.
   void require_coro(const std::string& suspension = "mounted");
   // Runs a chunk; the error that it ends in, or "".
   std::string run(const std::string& chunk);

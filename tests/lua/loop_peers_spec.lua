@@ -45,6 +45,13 @@ local function lines(pieces)
   end)
 end
 
+-- Downloads a file line by line, which must be as it is on the disk.
+local function download(url, name, request)
+  local received = {}
+  for line in lines(body(url, request)) do received[#received + 1] = line end
+  assert(table.concat(received) == read_file(name), name)
+end
+
 describe("nginx", function()
   local nginx, originals
   local root = peers.shell "pwd"
@@ -63,10 +70,7 @@ describe("nginx", function()
     for i = 1, 500 do
       loop.spawn(function()
         local name = files[i % #files + 1]
-        local received = {}
-        local url = ("http://127.0.0.1:%d/%s"):format(nginx.port, name)
-        for line in lines(body(url, http.request)) do received[#received + 1] = line end
-        assert(table.concat(received) == read_file(name), name)
+        download(("http://127.0.0.1:%d/%s"):format(nginx.port, name), name, http.request)
         equal = equal + 1
       end)
     end
@@ -91,10 +95,7 @@ describe("nginx", function()
     for i = 1, left do
       loop.spawn(function()
         local name = files[i % #files + 1]
-        local received = {}
-        local url = ("https://localhost:%d/%s"):format(nginx.tls_port, name)
-        for line in lines(body(url, https.request)) do received[#received + 1] = line end
-        assert(table.concat(received) == read_file(name), name)
+        download(("https://localhost:%d/%s"):format(nginx.tls_port, name), name, https.request)
         equal = equal + 1
         left = left - 1
         assert(not failed, "the handshake did not wait")

@@ -1,17 +1,10 @@
 -- Sockets of LuaSocket that wait in the loop: the methods, results and timeouts that they have.
 local fixture = require "fixture"
 local pack = fixture.pack
-local loop, socket = require "coro.loop", require "socket"
+local loop, peers, socket = require "coro.loop", require "peers", require "socket"
 
 -- Two ends of a connection, wrapped.
-local function connected()
-  local server = assert(loop.bind("127.0.0.1", 0))
-  local _, port = server:getsockname()
-  local client = assert(loop.connect("127.0.0.1", port))
-  local other = assert(server:accept())
-  server:close()
-  return client, other
-end
+local function connected() return peers.connected(loop) end
 
 -- Runs functions in threads, with two connected sockets, until nothing is left to do.
 local function with_pair(...)

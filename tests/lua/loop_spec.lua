@@ -1,17 +1,10 @@
 -- The loop: threads that sleep, wait for descriptors, signals and each other; its ends and errors.
 local fixture = require "fixture"
 local coro, pack = fixture.coro, fixture.pack
-local loop, socket = require "coro.loop", require "socket"
+local loop, peers, socket = require "coro.loop", require "peers", require "socket"
 
 -- Two connected sockets of LuaSocket.
-local function connected()
-  local server = assert(socket.bind("127.0.0.1", 0))
-  local _, port = server:getsockname()
-  local client = assert(socket.connect("127.0.0.1", port))
-  local other = assert(server:accept())
-  server:close()
-  return client, other
-end
+local function connected() return peers.connected(socket) end
 
 -- Runs f in a thread until nothing is left to do; its results.
 local function run(f, ...)

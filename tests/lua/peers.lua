@@ -20,6 +20,16 @@ end
 
 local shell = peers.shell
 
+-- Two ends of a connection, made by LuaSocket or by what has its functions.
+function peers.connected(library)
+  local server = assert(library.bind("127.0.0.1", 0))
+  local _, port = server:getsockname()
+  local client = assert(library.connect("127.0.0.1", port))
+  local other = assert(server:accept())
+  server:close()
+  return client, other
+end
+
 local function free_port()
   local server = assert(socket.bind("127.0.0.1", 0))
   local _, port = server:getsockname()

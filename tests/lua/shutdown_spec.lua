@@ -1,6 +1,17 @@
 local fixture = require "fixture"
 
-local prelude = [[
+local finalizer = [[
+  function finalizer(f)
+    if newproxy then
+      local proxy = newproxy(true)
+      getmetatable(proxy).__gc = f
+      return proxy
+    end
+    return setmetatable({}, { __gc = f })
+  end
+]]
+
+local prelude = finalizer .. [[
   local coro = require "coro"
   require "mode".relax() -- 5.3 hangs where a finalizer collects garbage in the middle of a cycle
   local function in_sort(wait)
@@ -18,14 +29,6 @@ local prelude = [[
       threads[i] = { plain, pinned, nested }
     end
     return threads
-  end
-  function finalizer(f)
-    if newproxy then
-      local proxy = newproxy(true)
-      getmetatable(proxy).__gc = f
-      return proxy
-    end
-    return setmetatable({}, { __gc = f })
   end
 ]]
 
@@ -61,16 +64,8 @@ describe("closing the Lua state", function()
   end)
 
   it("works with finalizers that use coro, made before and after it was required", function()
-    local output = fixture.run([[
+    local output = fixture.run(finalizer .. [[
       local use
-      local function finalizer(f)
-        if newproxy then
-          local proxy = newproxy(true)
-          getmetatable(proxy).__gc = f
-          return proxy
-        end
-        return setmetatable({}, { __gc = f })
-      end
       early = finalizer(function() use "early" end)
     ]] .. prelude .. [[
       kept = suspend_many(5)
@@ -116,16 +111,8 @@ describe("closing the Lua state", function()
   end)
 
   it("leaves to finalizers what the statuses are", function()
-    local output = fixture.run([[
+    local output = fixture.run(finalizer .. [[
       local statuses
-      local function finalizer(f)
-        if newproxy then
-          local proxy = newproxy(true)
-          getmetatable(proxy).__gc = f
-          return proxy
-        end
-        return setmetatable({}, { __gc = f })
-      end
       last = finalizer(function() io.write(statuses(), "\n") end)
     ]] .. prelude .. [[
       local fresh, dead = coro.create(print), coro.create(function() end)
