@@ -223,7 +223,7 @@ int wait_for_ever(lua_State* L) {
     return 0;
   }
   // Kept, so that nothing counts as leaked.
-  static std::vector<waiter*> all;
+  static auto& all = *new std::vector<waiter*>;
   waiter* mine = all.emplace_back(new waiter(L));
   done = new completer(mine->get_completer());
   return mine->suspend();

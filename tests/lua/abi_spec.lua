@@ -3,13 +3,19 @@ local fixture = require "fixture"
 local waiting = require "waiting"
 local coro, pack = fixture.coro, fixture.pack
 
+local started = {} -- a waiter alone keeps no thread alive
+
 -- Starts f in a coroutine that main transfers to, and that ends by transferring back.
 local function start(f, ...)
   local thread = coro.create(function(...) coro.transfer(nil, "ended", f(...)) end)
+  table.insert(started, thread)
   return thread, coro.transfer(thread, ...)
 end
 
+local function forget_started() started = {} end
+
 describe("a C function that waits", function()
+  after_each(forget_started)
   fixture.leaves_nothing(before_each, after_each)
 
   it("returns what it is completed with", function()
@@ -147,6 +153,7 @@ describe("a C function that waits", function()
     for i = 1, numbers do
       start(function() waiting.wait(i) end)
     end
+    forget_started()
     fixture.collect()
     local nobody = 0
     for i = 1, numbers do
@@ -190,6 +197,7 @@ describe("a C function that waits", function()
 end)
 
 describe("completing", function()
+  after_each(forget_started)
   fixture.leaves_nothing(before_each, after_each)
 
   it("a second time is told from the first", function()
@@ -256,6 +264,7 @@ describe("completing", function()
     else
       setmetatable({}, { __gc = finalize })
     end
+    forget_started()
     fixture.collect()
     local nobody = 0
     for i = 1, 10 do
@@ -284,6 +293,7 @@ describe("completing", function()
 end)
 
 describe("a waiter", function()
+  after_each(forget_started)
   fixture.leaves_nothing(before_each, after_each)
 
   it("is taken in a coroutine only", function()
@@ -357,6 +367,7 @@ describe("a waiter", function()
 end)
 
 describe("the C functions", function()
+  after_each(forget_started)
   fixture.leaves_nothing(before_each, after_each)
 
   it("transfer with the values on top, and return in the frame that they left", function()
@@ -465,6 +476,7 @@ describe("the C functions", function()
 end)
 
 describe("the C functions", function()
+  after_each(forget_started)
   fixture.leaves_nothing(before_each, after_each)
 
   it("say whether a wait is possible", function()
