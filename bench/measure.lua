@@ -4,18 +4,22 @@
 --
 -- A job is a Lua file that returns
 --   { title =, reference = name of a contender, cases = { name, ... },
---     makes_garbage = whether a round may leave some, contenders = { name = function(case) -> run } }
+--     makes_garbage = whether a round may leave some, sample_time = seconds, if not the usual ones,
+--     contenders = { name = function(case) -> run } }
 -- where run(n) does the job n times, or more often if it returns how often; what is not part of the
--- job it leaves out by returning the seconds, too. `false` for a contender that cannot do this case. All contenders of a case are measured in this one process, in turns:
--- round by round, each for at least `sample_time`; the figure is the median of the rounds, in
--- nanoseconds of the process's processor time.
+-- job it leaves out by returning the seconds, too. `false` for a contender that cannot do this case.
+-- All contenders of a case are measured in this one process, in turns: round by round, each for at
+-- least `sample_time`; the figure is the median of the rounds, in nanoseconds of the process's
+-- processor time.
 local modules, job_file, case = arg[1], arg[2], arg[3]
 local here = arg[0]:match "^(.*/)" or "./"
 package.cpath = modules .. "/?.so;" .. package.cpath
 package.path = here .. "?.lua;" .. package.path
 
-local rounds, sample_time = 9, 0.04
+local rounds, usual_sample_time = 9, 0.04
 local clock = os.clock
+local job = dofile(job_file)
+local sample_time = job.sample_time or usual_sample_time
 
 -- Seconds, and how often it was done.
 local function time(run, n)
@@ -36,7 +40,6 @@ end
 
 local function median(sorted) return sorted[math.ceil(#sorted / 2)] end
 
-local job = dofile(job_file)
 if not case then
   print(
     ('{"title": "%s", "reference": "%s", "cases": ["%s"]}'):format(

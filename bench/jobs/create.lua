@@ -22,6 +22,7 @@ end
 return {
   title = "create, run, end: one thread",
   makes_garbage = true,
+  sample_time = 0.4, -- several cycles of the collector, which marks the others in each
   reference = "standard",
   cases = { "alone", "beside 10000", "beside 100000" },
   contenders = { coro = lives(coro), standard = lives(standard) },

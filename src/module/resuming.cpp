@@ -73,11 +73,12 @@ template <waiting how>
                                                   int& results) {
   if (rt.current->depth >= rt.configured.max_depth) [[unlikely]]
     return false;
-  const leaving way = way_to_leave(rt, L, n);
+  const leaving way = way_to_leave(rt, L);
   const std::size_t ticket = ticket_of<lua::by_layout>(rt, to);
   carrier* there = mounted_on(rt, to, ticket);
   const bool stays = way != leaving::unmounted && way != leaving::in_general;
-  if (there != nullptr && there->base == to && there->how == waiting::yield && stays) [[likely]] {
+  if (there != nullptr && there->base == to && there->how == waiting::yield && stays &&
+      has_room(rt, to, n)) [[likely]] {
     results = depart_mounted<how>(L, rt, to, *there, n, way);
     return true;
   }

@@ -50,14 +50,14 @@ int edges::transfer(lua_State* L) {
   if (to == nullptr && lua_isnil(L, 1)) to = rt.host.suspended;
   if (to == nullptr) return transfer_as(L, waiting::transfer);
   const int n = lua::by_layout::count(L) - 1;
-  const leaving way = way_to_leave(rt, L, n);
+  const leaving way = way_to_leave(rt, L);
   const std::size_t ticket = ticket_of<lua::by_layout>(rt, to);
   if (way == leaving::unmounted) {
-    if (is_unmounted(ticket))
+    if (is_unmounted(ticket) && has_room(rt, to, n))
       return depart_unmounted<waiting::transfer>(L, rt, to, unmounted_place(ticket), n);
   } else if (carrier* there = mounted_on(rt, to, ticket);
-             there != nullptr && is_plain_target(*there, to) && way != leaving::in_general)
-      [[likely]] {
+             there != nullptr && is_plain_target(*there, to) && way != leaving::in_general &&
+             has_room(rt, to, n)) [[likely]] {
     return depart_mounted<waiting::transfer>(L, rt, to, *there, n, way);
   }
   int results = 0;
@@ -101,10 +101,11 @@ int edges::yield(lua_State* L) {
   runtime& rt = runtime_of_plain_function(L);
   const resumer_link& resumer = rt.current->resumer;
   const int n = lua::by_layout::count(L);
-  const leaving way = way_to_leave(rt, L, n);
+  const leaving way = way_to_leave(rt, L);
   carrier* there = waits_mounted(resumer);
   const bool stays = way != leaving::unmounted && way != leaving::in_general;
-  if (there != nullptr && is_plain_target(*there, resumer.thread) && stays) [[likely]]
+  if (there != nullptr && is_plain_target(*there, resumer.thread) && stays &&
+      has_room(rt, resumer.thread, n)) [[likely]]
     return depart_mounted<waiting::yield>(L, rt, resumer.thread, *there, n, way);
   int results = 0;
   const place at = find_resumer(rt, resumer);

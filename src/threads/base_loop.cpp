@@ -40,8 +40,7 @@ void continue_with(runtime& rt, carrier& self, const heir& next) noexcept {
 // The n values on top of the base are what its resumer gets. False if they are too many for it:
 // besides them there may be a status, and the thread itself when it is held.
 bool pass_results(runtime& rt, lua_State* T, int n, const heir& next) noexcept {
-  if (n > sure_room && lua::reserve(next.thread, n + 2, rt.layout) != lua::room::enough)
-    return false;
+  if (!has_room(rt, next.thread, n)) return false;
   pass_values(rt, T, next.thread, next.at.how, n);
   return true;
 }
@@ -60,10 +59,10 @@ bool conclude_plainly(runtime& rt, carrier& self, int status, int n) noexcept {
   lua_State* T = self.base;
   carrier* there = waits_mounted(self.resumer);
   const bool is_plain = rt.layout.is_known && status == LUA_OK && there != nullptr &&
-                        there->how != waiting::close && n <= sure_room && rt.raising.thread != T &&
+                        there->how != waiting::close && rt.raising.thread != T &&
                         !self.unwinding.active;
-  if (!is_plain) return false;
   lua_State* resumer = self.resumer.thread;
+  if (!is_plain || !has_room(rt, resumer, n)) return false;
   ++rt.switches;
   hold<lua::by_layout>(rt, there->base, there->resumer.thread);
   pass_values<lua::by_layout>(rt, T, resumer, there->how, n);

@@ -49,7 +49,7 @@ int at_end_of_cycle(lua_State* L) {
 
 int widen_mourned(lua_State* L) {
   runtime& rt = runtime_of_universe(L);
-  widen_on_shelf(rt, L, runtime::mourned_array, rt.mourned_capacity, rt.mourned_capacity);
+  widen_on_shelf(rt, L, runtime::mourned_array, rt.mourned_capacity);
   return 0;
 }
 

@@ -38,6 +38,14 @@ struct departure {
 // function has LUA_MINSTACK slots, of which at most 7 are taken by what belongs to a ticket.
 inline constexpr int sure_room = lua::free_slots - 7;
 
+// Is there room for n values, or was it made? Nothing is raised.
+[[nodiscard, gnu::always_inline]] inline bool has_room(const runtime& rt, lua_State* to,
+                                                       int n) noexcept {
+  if (n <= sure_room) [[likely]]
+    return true;
+  return lua::reserve(to, n + 2, rt.layout) == lua::room::enough;
+}
+
 // The error on top of `to`, which goes on next, will be raised in it: sets rt.arriving.
 void raise_on_arrival(runtime& rt, lua_State* to, const place& at) noexcept;
 

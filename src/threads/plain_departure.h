@@ -36,13 +36,11 @@ namespace luacoro {
 
 enum class leaving : std::uint8_t { in_general, pinned, warm, unmounted };
 
-// How may the current thread L leave with n values, without reserving anything?
-[[nodiscard, gnu::always_inline]] inline leaving way_to_leave(const runtime& rt, lua_State* L,
-                                                              int n) noexcept {
+// How may the current thread L leave, without reserving anything?
+[[nodiscard, gnu::always_inline]] inline leaving way_to_leave(const runtime& rt,
+                                                              lua_State* L) noexcept {
   const carrier& here = *rt.current;
-  if (n > sure_room || rt.finalizing != nullptr) [[unlikely]]
-    return leaving::in_general;
-  if (here.unwinding.active) [[unlikely]]
+  if (rt.finalizing != nullptr || here.unwinding.active) [[unlikely]]
     return leaving::in_general;
   const bool is_mourned_base = here.mourned == L;
   if (lua::can_yield_by_layout(L, rt.layout)) {
@@ -137,7 +135,7 @@ template <waiting how>
   const bool is_target =
       is_normal(how) ? at.where == standing::fresh || at.how == waiting::yield : takes_values(at);
   if (way == leaving::in_general || at.where > standing::fresh || !is_target) return false;
-  if (at.on != nullptr && at.on->base != to) return false;
+  if ((at.on != nullptr && at.on->base != to) || !has_room(rt, to, n)) return false;
   if (way == leaving::unmounted) {
     results = depart_unmounted<how>(L, rt, to, at, n);
     return true;

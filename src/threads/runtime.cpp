@@ -49,16 +49,20 @@ runtime::runtime(lua_State* main_thread)
 }
 
 void widen_on_shelf(const runtime& rt, lua_State* L, runtime::shelf_slot slot,
-                    const std::size_t& used, std::size_t& capacity) {
-  const std::size_t wider = capacity * 2;
-  lua::push_weak_array(L, wider);
+                    std::size_t& capacity) {
+  const std::size_t before = capacity;
+  lua::push_weak_array(L, before * 2);
+  if (capacity != before) {  // a finalizer was here first
+    lua_pop(L, 1);
+    return;
+  }
   lua_xmove(L, rt.shelf, 1);
-  for (std::size_t i = 1; i <= used; ++i) {
+  for (std::size_t i = 1; i <= capacity; ++i) {
     lua_rawgeti(rt.shelf, slot, static_cast<int>(i));
     lua_rawseti(rt.shelf, -2, static_cast<int>(i));
   }
   lua_replace(rt.shelf, slot);
-  capacity = wider;
+  capacity *= 2;
 }
 
 runtime* find_runtime(lua_State* L) {

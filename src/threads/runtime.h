@@ -95,7 +95,9 @@ struct runtime {
     shelf_slots = worker_thread
   };
   std::size_t mourned_capacity = 0;
-  std::size_t census_capacity = 0, census_used = 0;
+  // Slots of the census: all, the one that was used last, to where those after it are free, and how
+  // many were found free in this round.
+  std::size_t census_capacity = 0, census_at = 0, census_free_to = 0, census_found = 0;
   lua_CFunction standard_yield = nullptr;
 
   carrier host;
@@ -134,11 +136,10 @@ inline void push_from_shelf(const runtime& rt, lua_State* L, runtime::shelf_slot
   lua_xmove(rt.shelf, L, 1);
 }
 
-// The array with weak values there gets twice its room, and keeps what is in the first `used`.
-// MAY RAISE (memory), MAY SWITCH (finalizers run, which may widen it meanwhile).         L: [-0,
-// +0]
+// The array with weak values there gets twice its room.
+// MAY RAISE (memory), MAY SWITCH (finalizers run, which may widen it meanwhile).      L: [-0, +0]
 void widen_on_shelf(const runtime& rt, lua_State* L, runtime::shelf_slot slot,
-                    const std::size_t& used, std::size_t& capacity);
+                    std::size_t& capacity);
 
 // The bottom of every C stack (base_loop.cpp).
 void run_base_loop(void* carrier_of_the_stack);

@@ -182,6 +182,8 @@ describe("C stacks", function()
   end)
 
   it("carry 20,000 pinned threads at once, and all go back", function()
+    local before = coro.configure()
+    if os.getenv "CORO_FEW_ADDRESSES" then coro.configure { stack_size = 1048576 } end
     local threads, sum = {}, 0
     for i = 1, 20000 do
       threads[i] = coro.create(function()
@@ -204,6 +206,7 @@ describe("C stacks", function()
     stats = coro.stats()
     assert.are.equal(0, stats.pinned)
     assert.is_true(stats.stacks_idle <= coro.configure().warm_stacks + 1)
+    coro.configure(before)
   end)
 
   it("are not held by threads that are merely suspended, beyond the warm ones", function()

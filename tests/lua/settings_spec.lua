@@ -112,6 +112,21 @@ describe("stats", function()
     threads = nil -- luacheck: ignore
   end)
 
+  it("counts threads that come where others were collected", function()
+    local before, threads = coro.stats().threads, {}
+    local living, random = 0, 12345
+    for round = 1, 20 do
+      for i = 1, 997 do
+        random = random * 16807 % 2147483647
+        local wanted = random % 7 > round % 5 or nil
+        living = living + (wanted and 1 or 0) - (threads[i] and 1 or 0)
+        threads[i] = wanted and coro.create(print)
+      end
+      fixture.collect()
+      assert.are.equal(before + living, coro.stats().threads)
+    end
+  end)
+
   it("are integers", function()
     for _, value in pairs(coro.stats()) do
       assert.are.equal("number", type(value))
