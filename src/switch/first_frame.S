@@ -1,7 +1,9 @@
 // Where a new context begins (context_inline.h): the outermost frame, at which whoever unwinds a C
 // stack ends. Floor 2. A file of its own because link-time optimisation loses assembly in C++.
 
-#if defined(__x86_64__)
+#if LUACORO_SWITCH_BOOST
+// context_boost.h needs none.
+#elif defined(__x86_64__)
 
         .text
         .hidden luacoro_first_frame
