@@ -13,6 +13,7 @@ set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM BOTH)  # Lua first, and tools of this mach
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(CMAKE_C_STANDARD_INCLUDE_DIRECTORIES "${sysroot}/usr/include/aarch64-linux-gnu")
 set(CMAKE_CXX_STANDARD_INCLUDE_DIRECTORIES "${sysroot}/usr/include/aarch64-linux-gnu")
 # Those that libraries of the sysroot need themselves.
 add_link_options(-Wl,-rpath-link,${sysroot}/lib/aarch64-linux-gnu
