@@ -27,6 +27,10 @@ file(RELATIVE_PATH to_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/") # whereve
 set(installed luacoro_headers luacoro_asio)
 set_target_properties(luacoro_headers PROPERTIES EXPORT_NAME headers)
 set_target_properties(luacoro_asio PROPERTIES EXPORT_NAME asio)
+set(BOOST_LIBS)
+if(CORO_NEEDS_BOOST)
+  set(BOOST_LIBS " -lboost_context")
+endif()
 foreach(runtime IN LISTS CORO_FOUND_RUNTIMES)
   list(APPEND installed luacoro_${runtime})
 
