@@ -47,11 +47,28 @@ local function wait_until_ready(self, mode, start)
   return pause(watch(self.descriptor or register(self), mode, timeout))
 end
 
+-- Nobody is to starve while the sockets of others are always ready: of so many calls, whoever makes
+-- them, one leaves the others their turn before it tries.
+local calls, most_calls = 0, 200
+
+---@return true|nil, string|nil err
+local function give_way(self)
+  calls = 0
+  if self.block == 0 then return true end
+  local _, err = pause(core.alarm(0))
+  return err == "timeout" or nil, err
+end
+
 -- Makes a method that is tried again, with the same arguments, until it does not ask to wait.
 local function again(modes)
   return function(own_method)
     return function(self, ...)
       local start = self.total and now()
+      calls = calls + 1
+      if calls > most_calls then
+        local has_turn, err = give_way(self)
+        if not has_turn then return nil, err end
+      end
       while true do
         local first, second, third = own_method(self.socket, ...)
         local mode = not first and modes[second]
@@ -117,8 +134,13 @@ function makers.receive(receive, own_methods)
   local dirty = own_methods.dirty
   return function(self, pattern, prefix)
     local socket, block, start = self.socket, self.block, self.total and now()
-    -- Once it had to wait, what is not in LuaSocket's buffer is not expected to be there already: a
-    -- try in vain costs more than the wait. And who never stops sending leaves the others their turn.
+    calls = calls + 1
+    if calls > most_calls then
+      local has_turn, why = give_way(self)
+      if not has_turn then return nil, why, prefix or "" end
+    end
+    -- Once it had to wait, what is not in LuaSocket's buffer is not expected to be there already:
+    -- a try in vain costs more than the wait.
     if self.waits_first and not start and block ~= 0 and not prefix and pattern ~= 0
       and not dirty(socket) then
       local is_ready, why = pause(watch(self.descriptor, "r", block))
@@ -133,6 +155,11 @@ end
 function makers.send(send)
   return function(self, data, first, last)
     local start = self.total and now()
+    calls = calls + 1
+    if calls > most_calls then
+      local has_turn, why = give_way(self)
+      if not has_turn then return nil, why, first and first - 1 or 0 end
+    end
     while true do
       local sent, err, sent_before = send(self.socket, data, first, last)
       local mode = not sent and to_send[err]
