@@ -15,7 +15,7 @@ import sys
 
 CONTENDERS = ["coro", "cqueues", "luv", "luv chunks", "copas"]  # those last that lack figures
 USES_SELECT = ["copas"]  # not more than 1,024 descriptors
-ROUNDS = 9
+ROUNDS = 7
 CONNECTIONS, LINES, CONNECTS = 100, 200, 1000  # of one round
 IDLE = 10_000
 COUNTED_LINES = (20, 220)
