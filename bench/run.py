@@ -2,7 +2,7 @@
 
   run.py BUILD_FOLDER [--json] [--plot FILE.svg] [NAME...]
 
-NAME is a job (a file in jobs/), memory, native or greenlet; all of them unless some are named. How a
+NAME is a job (a file in jobs/), memory, native, loop or greenlet; all of them unless some are named. How a
 job is measured: measure.lua. The contenders of a case are measured in one process, in turns, so
 their ratios are worth more than their figures, and only ratios travel between machines.
 """
@@ -14,6 +14,7 @@ import platform
 import subprocess
 import sys
 
+import echo
 import targets
 
 HERE = pathlib.Path(__file__).parent
@@ -172,6 +173,7 @@ def main():
     runs = {name: lambda report, build, name=name: run_job(report, build, name) for name in JOBS}
     runs["memory"] = run_memory
     runs["native"] = run_native
+    runs["loop"] = lambda report, build: echo.run(report, build, HERE, RUNTIMES)
     runs["greenlet"] = lambda report, build: run_greenlet(report)
     unknown = [name for name in asked.names if name not in runs]
     if unknown:

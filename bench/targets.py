@@ -1,4 +1,4 @@
-"""What coro is to reach, as ratios of figures of one run, and whether it does.
+"""What coro is to reach, as ratios of figures of one run (memory of connections: in KB), and whether it does.
 
 A target is a name, the most it may be on 5.2 to 5.4, on 5.1 and on LuaJIT, and a function that
 finds the ratio among the figures of one runtime; None where they were not measured.
@@ -40,6 +40,19 @@ def beside_many(figures):
     return many and many / figures.ratio("create", ["alone"])
 
 
+def idle_kilobytes(figures):
+    taken = figures.of("loop", "idle")
+    return taken and taken / 1000
+
+
+def beside_idle(case):
+    def find(figures):
+        alone = figures.of("loop", case)
+        return alone and figures.of("loop", f"{case} beside idle") / alone
+
+    return find
+
+
 TARGETS = [
     ("hop, ring of 2 to 100", (0.45, 0.50, 0.65), lambda f: f.ratio("ring", SMALL_RINGS)),
     ("hop, ring of 10,000", (0.45, 0.45, 1.2), lambda f: f.ratio("ring", ["10000"])),
@@ -56,6 +69,12 @@ TARGETS = [
                                  for place in ("in table.sort", "in __index"))), default=None)),
     ("bytes of an unmounted thread", (1.10, 1.10, 1.30), lambda f: f.ratio("memory", ["unmounted"])),
     ("bytes of a handler in a generator", (1.3, 1.3, 1.3), lambda f: f.ratio("memory", ["pairs"])),
+    ("echo, instructions to luv chunks", (1.4, 1.4, 1.4),
+     lambda f: f.ratio("loop", ["instructions"], "luv chunks")),
+    ("echo, time to cqueues", (1.0, 1.0, 1.0), lambda f: f.ratio("loop", ["echo"], "cqueues")),
+    ("KB of an idle connection", (3.5, 3.5, 3.5), idle_kilobytes),
+    ("echo beside 10,000 idle, to alone", (1.05, 1.05, 1.05), beside_idle("echo")),
+    ("the same, instructions", (1.05, 1.05, 1.05), beside_idle("instructions")),
 ]
 
 

@@ -1,5 +1,5 @@
 -- A client that sends what careless and hostile clients send, and checks the answers.
-local blocking_socket = require "blocking_socket"
+local loop = require "coro.loop"
 
 local bad_requests = {}
 
@@ -21,10 +21,7 @@ function bad_requests.send(url)
   local address, port = url:match "//([%d.]+):(%d+)"
   local connection
   for _, case in ipairs(REQUESTS) do
-    if not connection then
-      connection = blocking_socket.create()
-      assert(connection:connect(address, tonumber(port)))
-    end
+    connection = connection or assert(loop.connect(address, tonumber(port)))
     assert(connection:send(case[1] .. "\r\n\r\n"))
     local status = assert(connection:receive "*l"):match "^HTTP/1.1 (%d+) "
     if tonumber(status) ~= case[2] then

@@ -1,35 +1,35 @@
--- The main job of coro: generators over sockets that a scheduler watches. One process is a file
+-- The main job of coro: generators over sockets that an event loop watches. One process is a file
 -- server and some dozens of its clients, all of them coroutines on real TCP sockets.
 --
---   a client  <-  lines()  <-  body()  <-  socket.http  <-  blocking_socket  ...  the server
+--   a client  <-  lines()  <-  body()  <-  socket.http  ...  the loop  ...  the server
 --
 -- `lines` and `body` are ordinary generators, `coroutine.wrap` and `coroutine.yield`. `socket.http`
 -- comes from LuaSocket as it is; it reads from a socket as if that blocked. Where the socket is
 -- not ready, control goes from there, two generators deep and inside LuaSocket's own pcall,
--- straight to the `select` loop in main; the generators and the client just stay where they are.
+-- straight to the loop in main; the generators and the client just stay where they are.
 --
 -- At the same time a file list is sorted by a `table.sort` whose comparator asks the server.
 local HERE = arg[0]:match "^(.*/)" or "./"
 package.path = HERE .. "?.lua;" .. package.path
 
 local bad_requests = require "bad_requests"
-local blocking_socket = require "blocking_socket"
 local coro = require "coro"
 local http = require "socket.http"
 local http_server = require "http_server"
-local scheduler = require "scheduler"
-local socket = require "socket"
+local loop = require "coro.loop"
 local unpack = table.unpack or unpack -- luacheck: ignore
 
--- From here on `coroutine` is coro: the generators below can wait for sockets.
+-- From here on `coroutine` is coro, and LuaSocket's sockets wait in the loop: the generators below
+-- can wait for them.
 coro.install()
+loop.install()
 
 local ROOT = HERE .. "../"
 local CLIENTS = 48
 local FILES_PER_CLIENT = 6
 local FILES_TO_SORT = 24
 
-local seen = { requests = 0, in_flight = 0, most_in_flight = 0, waits = 0 }
+local seen = { requests = 0, in_flight = 0, most_in_flight = 0, pieces = 0, changes = 0 }
 
 -- A file as it is on the disk.
 local function read_file(path)
@@ -42,13 +42,7 @@ end
 -- One blocking request, which must succeed.
 ---@param request table  as `socket.http` wants it
 ---@return table headers
----@return integer waits  how often its socket was not ready
 local function ask(request)
-  local connection
-  function request.create()
-    connection = assert(blocking_socket.create())
-    return connection
-  end
   seen.requests = seen.requests + 1
   seen.in_flight = seen.in_flight + 1
   seen.most_in_flight = math.max(seen.most_in_flight, seen.in_flight)
@@ -57,21 +51,26 @@ local function ask(request)
   if not result or status ~= 200 then
     error(("%s %s: %s"):format(request.method or "GET", request.url, status), 0)
   end
-  return headers, connection.waits
+  return headers
 end
 
 -- The body at a URL as it arrives, in pieces: what `socket.http` pushes can be pulled.
 ---@return fun(): string|nil
 local function body(url)
   return coroutine.wrap(function()
-    local _, waits = ask {
+    local me = coroutine.running()
+    ask {
       url = url,
       sink = function(piece, err)
-        if piece then coroutine.yield(piece) end
+        if piece then
+          seen.pieces = seen.pieces + 1
+          if seen.receiver ~= me then seen.changes = seen.changes + 1 end
+          seen.receiver = me
+          coroutine.yield(piece)
+        end
         return not err
       end,
     }
-    seen.waits = seen.waits + waits
   end)
 end
 
@@ -169,8 +168,8 @@ HTTP servers for two folders and %d clients in one process, all coroutines, on %
 
   downloads     %d bodies, %.0f KB in %d lines, through two nested generators each;
                 every one equals its file, byte for byte
-  waits         %d times a socket was not ready: control left from inside both generators,
-                the others went on, and the client noticed nothing
+  waits         %d pieces arrived, %d of them for another download than the one before: that
+                one had waited inside both generators while others went on, and noticed nothing
   in flight     up to %d requests at once, %d in all
   sorting       %d files by size: table.sort compared %d times, and each time waited for two
                 answers of the server; meanwhile the others made %d requests
@@ -179,28 +178,28 @@ HTTP servers for two folders and %d clients in one process, all coroutines, on %
 ]]
 
 local function run()
-  local started_at = socket.gettime()
+  local started_at = loop.now()
   local module_folder, module_name = find_module()
-  local server = http_server.start(ROOT)
-  local module_server = http_server.start(module_folder)
-  local files = files_of_repository(server.url)
+  local server, url = http_server.start(ROOT)
+  local module_server, module_url = http_server.start(module_folder)
+  local files = files_of_repository(url)
   if #files < FILES_TO_SORT then error(("found only %d files to serve"):format(#files), 0) end
   -- Larger than any source.
   local module = {
     name = module_name,
-    url = module_server.url .. "/" .. module_name,
+    url = module_url .. "/" .. module_name,
     path = module_folder .. module_name,
   }
 
   local clients = 0
   local function spawn_client(f)
     clients = clients + 1
-    scheduler.spawn(function()
+    loop.spawn(function()
       f()
       clients = clients - 1
       if clients == 0 then
-        server:stop()
-        module_server:stop()
+        server:close()
+        module_server:close()
       end
     end)
   end
@@ -223,15 +222,19 @@ local function run()
   end)
 
   local refused
-  spawn_client(function() refused = bad_requests.send(server.url) end)
+  spawn_client(function() refused = bad_requests.send(url) end)
 
-  scheduler.run()
+  loop.run()
+  if seen.most_in_flight < CLIENTS then
+    error(("only %d requests were in flight at once"):format(seen.most_in_flight), 0)
+  end
   io.write(REPORT:format(CLIENTS + 2, jit and jit.version or _VERSION,
-    downloads.bodies, downloads.bytes / 1000, downloads.lines, seen.waits,
+    downloads.bodies, downloads.bytes / 1000, downloads.lines,
+    seen.pieces, seen.changes,
     seen.most_in_flight, seen.requests,
     FILES_TO_SORT, comparisons, requests_meanwhile,
     refused,
-    socket.gettime() - started_at, coro.stats().switches))
+    loop.now() - started_at, coro.stats().switches))
 end
 
 local ok, err = xpcall(run, debug.traceback)

@@ -1,9 +1,8 @@
--- An HTTP/1.1 server for the files of one folder: a coroutine accepts connections, and each
--- connection has a coroutine of its own, written as if reading and writing blocked.
+-- An HTTP/1.1 server for the files of one folder: each connection has a coroutine of its own,
+-- written as if reading and writing blocked.
 -- It answers GET and HEAD and never leaves its folder: names that begin with a dot do not exist.
 -- Symbolic links are followed. What a client does wrong costs that client its connection only.
-local blocking_socket = require "blocking_socket"
-local scheduler = require "scheduler"
+local loop = require "coro.loop"
 
 local http_server = {}
 
@@ -122,7 +121,7 @@ local function send_body(connection, file, size)
     if not block or not connection:send(block) then return false end
     size = size - #block
     -- The others first: a large file must not keep all of them waiting.
-    scheduler.sleep(0)
+    loop.sleep(0)
   end
   return true
 end
@@ -151,45 +150,17 @@ local function serve(connection, root)
   if status then send_status(connection, status, false, true) end
 end
 
----@class http_server
----@field url string  of the folder, without a slash at its end
----@field connections integer  so far
-local methods = {}
-
---- Ends the server: no connection is accepted any more, and those that are open are closed.
-function methods:stop()
-  self.listener:close()
-  for connection in pairs(self.open) do connection:close() end
-end
-
---- Starts a server on a free port of 127.0.0.1; the scheduler runs it.
+--- Starts a server on a free port of 127.0.0.1; the loop runs it until it is closed.
 ---@param root string  the folder
----@return http_server
+---@return table server  the listening socket
+---@return string url  of the folder, without a slash at its end
 function http_server.start(root)
-  local listener = assert(blocking_socket.listen("127.0.0.1", 0, 1024))
-  local _, port = listener:getsockname()
-  local server = setmetatable({
-    url = ("http://127.0.0.1:%d"):format(port),
-    connections = 0,
-    listener = listener,
-    open = {},
-  }, { __index = methods })
-
-  scheduler.spawn(function()
-    while true do
-      local connection, err = listener:accept()
-      if err == "closed" then return end
-      if not connection then error("cannot accept a connection: " .. err) end
-      server.connections = server.connections + 1
-      server.open[connection] = true
-      scheduler.spawn(function()
-        serve(connection, root)
-        connection:close()
-        server.open[connection] = nil
-      end)
-    end
-  end)
-  return server
+  local server = assert(loop.newserver("127.0.0.1", 0, function(connection)
+    serve(connection, root)
+    connection:close()
+  end))
+  local _, port = server:getsockname()
+  return server, "http://127.0.0.1:" .. port
 end
 
 return http_server

@@ -1,11 +1,11 @@
--- Echoes lines until a number of connections have come and gone, then prints a line of JSON: the
--- server's processor time in seconds.
---   <lua> echo_server.lua MODULE_FOLDER LIBRARY CONNECTIONS
--- The first line that it prints is its port. LIBRARY: coro, cqueues, copas, luv (plain callbacks).
-local modules, library, connections = arg[1], arg[2], tonumber(arg[3])
+-- Echoes lines until it is ended from outside. Prints its port.
+--   <lua> echo_server.lua MODULE_FOLDER CONTENDER
+-- (On 5.1 only coro can wait in an iterator, hence the loops.) Each contender is what the users of that library would write: coro (coro.loop), copas, cqueues,
+-- luv with plain callbacks. "luv chunks" echoes what arrives, whatever it is: it knows no lines.
+-- `luasocket` serves one connection after the other and keeps them all: what they take without any
+-- loop.
+local modules, contender = arg[1], arg[2]
 package.cpath = modules .. "/?.so;" .. package.cpath
-
-local left = connections
 
 local function announce(port)
   print(("%d"):format(port))
@@ -16,37 +16,38 @@ local servers = {}
 
 function servers.coro()
   local loop = require "coro.loop"
-  local server
-  server = assert(loop.newserver("127.0.0.1", 0, function(connection)
+  local server = assert(loop.newserver("127.0.0.1", 0, function(connection)
     while true do
       local line = connection:receive()
       if not line then break end
       connection:send(line .. "\n")
     end
     connection:close()
-    left = left - 1
-    if left == 0 then server:close() end
   end))
   local _, port = server:getsockname()
   announce(port)
   loop.run()
 end
 
-function servers.luv()
+-- With what is to be done with each chunk, until there is none.
+local function serve_by_callbacks(make_reader)
   local uv = require "luv"
   local server = uv.new_tcp()
   assert(server:bind("127.0.0.1", 0))
   assert(server:listen(1024, function()
     local connection = uv.new_tcp()
     server:accept(connection)
+    connection:read_start(make_reader(connection))
+  end))
+  announce(server:getsockname().port)
+  uv.run()
+end
+
+function servers.luv()
+  serve_by_callbacks(function(connection)
     local rest = ""
-    connection:read_start(function(_, chunk)
-      if not chunk then
-        connection:close()
-        left = left - 1
-        if left == 0 then server:close() end
-        return
-      end
+    return function(_, chunk)
+      if not chunk then return connection:close() end
       rest = rest .. chunk
       while true do
         local last = rest:find("\n", 1, true)
@@ -55,10 +56,17 @@ function servers.luv()
         rest = rest:sub(last + 1)
         connection:write(line .. "\n")
       end
-    end)
-  end))
-  announce(server:getsockname().port)
-  uv.run()
+    end
+  end)
+end
+
+servers["luv chunks"] = function()
+  serve_by_callbacks(function(connection)
+    return function(_, chunk)
+      if not chunk then return connection:close() end
+      connection:write(chunk)
+    end
+  end)
 end
 
 function servers.cqueues()
@@ -69,11 +77,15 @@ function servers.cqueues()
   local _, _, port = server:localname()
   announce(port)
   loop:wrap(function()
-    for _ = 1, connections do
+    while true do
       local connection = server:accept()
-      connection:setmode("b", "bn")
+      connection:setmode("b", "bl")
       loop:wrap(function()
-        for line in connection:lines "*l" do connection:write(line, "\n") end
+        while true do
+          local line = connection:read "*l"
+          if not line then break end
+          connection:write(line, "\n")
+        end
         connection:close()
       end)
     end
@@ -86,16 +98,26 @@ function servers.copas()
   local server = assert(socket.bind("127.0.0.1", 0, 1024))
   local _, port = server:getsockname()
   announce(port)
-  copas.addserver(server, function(connection)
+  copas.addserver(server, function(connection) -- and closes it
     while true do
       local line = copas.receive(connection)
       if not line then break end
       copas.send(connection, line .. "\n")
     end
-    left = left - 1
   end)
-  while left > 0 do copas.step(1) end
+  copas.loop()
 end
 
-servers[library]()
-print(('{"cpu": %.6f}'):format(os.clock()))
+function servers.luasocket()
+  local server = assert(require "socket".bind("127.0.0.1", 0, 1024))
+  local _, port = server:getsockname()
+  announce(port)
+  local connections = {}
+  while true do
+    local connection = assert(server:accept())
+    connection:send(connection:receive() .. "\n")
+    connections[#connections + 1] = connection
+  end
+end
+
+servers[contender]()

@@ -1,7 +1,11 @@
-// Sends lines of 64 bytes on many connections at once and waits for each to come back.
-//   load PORT CONNECTIONS REQUESTS [IDLE]    REQUESTS on each of the connections
-//   load PORT connect COUNT                  connects, sends one line, closes; one after another
-// IDLE more connections are made first and do nothing. Prints the seconds that it took.
+// Clients of an echo server: they send lines of 64 bytes and wait for each to come back.
+//   load PORT
+// Does what it is told on standard input, and answers each with the seconds that it took:
+//   open N     opens N connections, with one line on each, one after another
+//   echo N     N lines on each connection of the last `open`, on all of them at once; those opened
+//              before do nothing meanwhile
+//   connect N  opens a connection, with one line on it, and closes it, N times
+//   close      closes the connections of the last `open`
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -10,6 +14,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <string>
 #include <vector>
 
@@ -51,22 +56,31 @@ bool receive_line(int fd, std::size_t& received) {
   return true;
 }
 
-void echo(int port, int connections, int requests) {
-  struct connection {
-    int fd;
-    int left;
-    std::size_t received = 0;
-  };
+int open_connection(int port) {
+  const int fd = connect_to(port);
+  send_line(fd);
+  for (std::size_t received = 0; !receive_line(fd, received);) {
+  }
+  return fd;
+}
+
+struct connection {
+  int fd;
+  int left;
+  std::size_t received = 0;
+};
+
+void echo(const std::vector<int>& connections, int lines) {
   const int epoll = epoll_create1(0);
   std::vector<connection> all;
-  for (int i = 0; i < connections; ++i) all.push_back({connect_to(port), requests});
+  for (const int fd : connections) all.push_back({fd, lines});
   for (connection& c : all) {
     epoll_event event{.events = EPOLLIN, .data = {.ptr = &c}};
     epoll_ctl(epoll, EPOLL_CTL_ADD, c.fd, &event);
     send_line(c.fd);
   }
   epoll_event events[128];
-  for (int open = connections; open > 0;) {
+  for (std::size_t busy = all.size(); busy > 0;) {
     const int n = epoll_wait(epoll, events, 128, -1);
     for (int i = 0; i < n; ++i) {
       auto& c = *static_cast<connection*>(events[i].data.ptr);
@@ -74,36 +88,38 @@ void echo(int port, int connections, int requests) {
       if (--c.left > 0) {
         send_line(c.fd);
       } else {
-        close(c.fd);
-        --open;
+        --busy;
       }
     }
   }
-}
-
-void reconnect(int port, int count) {
-  for (int i = 0; i < count; ++i) {
-    const int fd = connect_to(port);
-    send_line(fd);
-    for (std::size_t received = 0; !receive_line(fd, received);) {
-    }
-    close(fd);
-  }
+  close(epoll);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 4) return 2;
+  if (argc != 2) return 2;
   const int port = std::atoi(argv[1]);
-  std::vector<int> idle;
-  for (int i = argc > 4 ? std::atoi(argv[4]) : 0; i > 0; --i) idle.push_back(connect_to(port));
-  const auto start = std::chrono::steady_clock::now();
-  if (std::string(argv[2]) == "connect") {
-    reconnect(port, std::atoi(argv[3]));
-  } else {
-    echo(port, std::atoi(argv[2]), std::atoi(argv[3]));
+  std::vector<int> connections;
+  std::string what;
+  while (std::cin >> what) {
+    int n = 0;
+    if (what != "close") std::cin >> n;
+    const auto start = std::chrono::steady_clock::now();
+    if (what == "open") {
+      connections.clear();
+      while (n-- > 0) connections.push_back(open_connection(port));
+    } else if (what == "echo") {
+      echo(connections, n);
+    } else if (what == "connect") {
+      while (n-- > 0) close(open_connection(port));
+    } else if (what == "close") {
+      for (const int fd : connections) close(fd);
+      connections.clear();
+    } else {
+      return 2;
+    }
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    std::cout << taken.count() << std::endl;
   }
-  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-  std::printf("%.6f\n", taken.count());
 }

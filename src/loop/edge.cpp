@@ -200,9 +200,10 @@ int drop(lua_State* L) {
 
 // The wait that a thread stands in: its innermost function in Lua, below `transfer`, has it as its
 // first local variable. Null for a thread that is anywhere else: whoever continued it meanwhile,
-// its wait is over.
+// its wait is over. One that died of an error still shows the frames that it died in.
 void* wait_of(lua_State* T) {
   lua_Debug frame;
+  if (lua_status(T) > LUA_YIELD) return nullptr;
   if (lua_getstack(T, 1, &frame) == 0 || lua_getlocal(T, &frame, 1) == nullptr) return nullptr;
   void* address = lua_islightuserdata(T, -1) ? lua_touserdata(T, -1) : nullptr;
   lua_pop(T, 1);

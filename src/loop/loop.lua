@@ -156,18 +156,19 @@ local function report(last, err, traceback)
   end
 end
 
-local function go_on(thread, values, result, err)
-  local ok, first, second
-  if values then
-    ok, first, second = ptransfer(thread, unpack(values, 1, values.n))
-  else
-    ok, first, second = ptransfer(thread, result, err)
-  end
+-- What a thread left by, if it did not just wait.
+local function take_leave(thread, ok, first, second)
   if not ok then return report(thread, first, second) end
   if first == finished then
     handlers[second] = nil
     resume(second) -- returns from its last transfer, and so is dead
   end
+end
+
+local function go_on(thread, values, result, err)
+  if values then return take_leave(thread, ptransfer(thread, unpack(values, 1, values.n))) end
+  local ok, first, second = ptransfer(thread, result, err)
+  if first ~= nil or not ok then return take_leave(thread, ok, first, second) end
 end
 
 local function check_main(name)

@@ -15,7 +15,8 @@ local pause, watch, now = core.pause, core.watch, core.now
 local to_receive = { timeout = "r", wantread = "r", wantwrite = "w" }
 local to_send = { timeout = "w", wantread = "r", wantwrite = "w" }
 
-local methods = {} -- those that wait, by name; all kinds of sockets share them
+local methods = {} -- by name; all kinds of sockets share them
+local makers = {} -- by name: of a method that waits, out of the socket's own method
 local classes = {} -- by the metatable of the socket
 
 local function register(self)
@@ -29,6 +30,7 @@ local function forget(self)
   local descriptor = self.descriptor
   if not descriptor then return end
   self.descriptor = nil
+  self.waits_first = false
   core.release(descriptor)
 end
 
@@ -45,31 +47,50 @@ local function wait_until_ready(self, mode, start)
   return pause(watch(self.descriptor or register(self), mode, timeout))
 end
 
-local function start_of(self) return self.total and now() end
+-- Nobody is to starve while the sockets of others are always ready: of so many calls, whoever makes
+-- them, one leaves the others their turn before it tries.
+local calls, most_calls = 0, 200
 
--- A method that is tried again, with the same arguments, until it does not ask to wait.
-local function again(name, modes)
-  return function(self, ...)
-    local start = start_of(self)
-    while true do
-      local first, second, third = self.socket[name](self.socket, ...)
-      local mode = not first and modes[second]
-      if not mode then return first, second, third end
-      local is_ready, err = wait_until_ready(self, mode, start)
-      if not is_ready then return first, err == "timeout" and second or err end
+---@return true|nil, string|nil err
+local function give_way(self)
+  calls = 0
+  if self.block == 0 then return true end
+  local _, err = pause(core.alarm(0))
+  return err == "timeout" or nil, err
+end
+
+-- Makes a method that is tried again, with the same arguments, until it does not ask to wait.
+local function again(modes)
+  return function(own_method)
+    return function(self, ...)
+      local start = self.total and now()
+      calls = calls + 1
+      if calls > most_calls then
+        local has_turn, err = give_way(self)
+        if not has_turn then return nil, err end
+      end
+      while true do
+        local first, second, third = own_method(self.socket, ...)
+        local mode = not first and modes[second]
+        if not mode then return first, second, third end
+        local is_ready, err = wait_until_ready(self, mode, start)
+        if not is_ready then return first, err == "timeout" and second or err end
+      end
     end
   end
 end
 
-methods.receivefrom = again("receivefrom", to_receive)
-methods.sendto = again("sendto", to_send)
-methods.dohandshake = again("dohandshake", to_receive)
-local accept = again("accept", to_receive)
+makers.receivefrom = again(to_receive)
+makers.sendto = again(to_send)
+makers.dohandshake = again(to_receive)
 
-function methods:accept()
-  local client, err = accept(self)
-  if not client then return nil, err end
-  return loop.wrap(client)
+function makers.accept(own_method)
+  local accept = again(to_receive)(own_method)
+  return function(self)
+    local client, err = accept(self)
+    if not client then return nil, err end
+    return loop.wrap(client)
+  end
 end
 
 -- What was received in several tries.
@@ -78,21 +99,26 @@ local function join(chunks, last)
   return table.concat(chunks)
 end
 
-function methods:receive(pattern, prefix)
-  local socket, start = self.socket, start_of(self)
+-- Goes on after the first try, which was asked for with that pattern and prefix.
+local function receive_rest(self, receive, start, pattern, prefix, err, partial)
   local before = prefix and #prefix or 0
   local chunks
-  -- Once it had to wait, what is not in LuaSocket's buffer is not expected to be there already: a
-  -- try in vain costs more than the wait. And a peer that never stops leaves the others their turn.
-  local may_wait = self.waits_first and self.block ~= 0 and not prefix and pattern ~= 0
-  if may_wait and not socket:dirty() then
-    local is_ready, why = wait_until_ready(self, "r", start)
-    if not is_ready then return nil, why, "" end
-  end
   while true do
-    local data, err, partial = socket:receive(pattern, prefix)
-    local mode = to_receive[err]
-    if not mode then
+    self.waits_first = err == "timeout" and partial ~= nil -- not LuaSec, not UDP
+    if partial and partial ~= "" then
+      chunks = chunks or {}
+      chunks[#chunks + 1] = partial
+      if tonumber(pattern) then pattern = pattern - #partial end
+      prefix = nil
+    end
+    local is_ready, why = wait_until_ready(self, to_receive[err], start)
+    if not is_ready then
+      if why == "timeout" then why = err end
+      return nil, why, partial and (chunks and table.concat(chunks) or partial)
+    end
+    local data
+    data, err, partial = receive(self.socket, pattern, prefix)
+    if data or not to_receive[err] then
       if not chunks then return data, err, partial end
       if data then return join(chunks, data) end
       partial = join(chunks, partial)
@@ -101,30 +127,47 @@ function methods:receive(pattern, prefix)
       if is_all and #partial > before then return partial end
       return nil, err, partial
     end
-    self.waits_first = err == "timeout" and partial ~= nil -- not LuaSec, not UDP
-    if partial and partial ~= "" then
-      chunks = chunks or {}
-      chunks[#chunks + 1] = partial
-      if tonumber(pattern) then pattern = pattern - #partial end
-      prefix = nil
-    end
-    local is_ready, why = wait_until_ready(self, mode, start)
-    if not is_ready then
-      if why == "timeout" then why = err end
-      return nil, why, partial and (chunks and table.concat(chunks) or partial)
-    end
   end
 end
 
-function methods:send(data, first, last)
-  local socket, start = self.socket, start_of(self)
-  while true do
-    local sent, err, sent_before = socket:send(data, first, last)
-    local mode = to_send[err]
-    if not mode then return sent, err, sent_before end
-    if sent_before then first = sent_before + 1 end
-    local is_ready, why = wait_until_ready(self, mode, start)
-    if not is_ready then return nil, why == "timeout" and err or why, sent_before end
+function makers.receive(receive, own_methods)
+  local dirty = own_methods.dirty
+  return function(self, pattern, prefix)
+    local socket, block, start = self.socket, self.block, self.total and now()
+    calls = calls + 1
+    if calls > most_calls then
+      local has_turn, why = give_way(self)
+      if not has_turn then return nil, why, prefix or "" end
+    end
+    -- Once it had to wait, what is not in LuaSocket's buffer is not expected to be there already:
+    -- a try in vain costs more than the wait.
+    if self.waits_first and not start and block ~= 0 and not prefix and pattern ~= 0
+      and not dirty(socket) then
+      local is_ready, why = pause(watch(self.descriptor, "r", block))
+      if not is_ready then return nil, why, "" end
+    end
+    local data, err, partial = receive(socket, pattern, prefix)
+    if data or not to_receive[err] then return data, err, partial end
+    return receive_rest(self, receive, start, pattern, prefix, err, partial)
+  end
+end
+
+function makers.send(send)
+  return function(self, data, first, last)
+    local start = self.total and now()
+    calls = calls + 1
+    if calls > most_calls then
+      local has_turn, why = give_way(self)
+      if not has_turn then return nil, why, first and first - 1 or 0 end
+    end
+    while true do
+      local sent, err, sent_before = send(self.socket, data, first, last)
+      local mode = not sent and to_send[err]
+      if not mode then return sent, err, sent_before end
+      if sent_before then first = sent_before + 1 end
+      local is_ready, why = wait_until_ready(self, mode, start)
+      if not is_ready then return nil, why == "timeout" and err or why, sent_before end
+    end
   end
 end
 
@@ -161,12 +204,13 @@ local function connect_to(self, start, ...)
 end
 
 function methods:connect(host, port)
-  if port == nil then return connect_to(self, start_of(self), host) end
+  local start = self.total and now()
+  if port == nil then return connect_to(self, start, host) end
   local addresses, err = addresses_of(self, host)
   if not addresses then return nil, err end
   local result
   for _, address in ipairs(addresses) do
-    result, err = connect_to(self, start_of(self), address.addr, port)
+    result, err = connect_to(self, start, address.addr, port)
     if result then break end
   end
   return result, err
@@ -218,6 +262,8 @@ local function class_of(kind)
   for name, value in pairs(kind.__index) do
     if methods[name] then
       class.__index[name] = methods[name]
+    elseif makers[name] then
+      class.__index[name] = makers[name](value, kind.__index)
     elseif type(value) == "function" then
       class.__index[name] = function(self, ...) return value(self.socket, ...) end
     else

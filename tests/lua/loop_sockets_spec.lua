@@ -134,6 +134,25 @@ describe("a wrapped TCP socket", function()
     b:close()
   end)
 
+  it("leaves others their turn while its peer is always ready", function()
+    local turns, threads = 0, 2
+    with_pair(function(a)
+      a:receive()
+      turns = 0
+      for _ = 1, 1e4 do assert(a:receive()) end
+      threads = threads - 1
+    end, function(_, b)
+      for _ = 1, 1e4 + 1 do assert(b:send "a line\n") end
+      threads = threads - 1
+    end, function()
+      repeat
+        turns = turns + 1
+        loop.sleep(0)
+      until threads == 0
+    end)
+    assert.is_true(turns > 10)
+  end)
+
   it("is told that its peer has gone, in the middle of a line", function()
     local result
     with_pair(function(a) result = pack(a:receive()) end, function(_, b)

@@ -223,6 +223,23 @@ describe("wait", function()
     b:close()
   end)
 
+  it("is over at once for a thread that is cancelled and closed", function()
+    local thread = loop.spawn(function() loop.sleep(600) end)
+    assert.is_true(loop.step(0))
+    assert.is_true(loop.cancel(thread))
+    coro.close(thread)
+    loop.run()
+    assert.are.equal("dead", coro.status(thread))
+  end)
+
+  it("is over for a thread that dies in it", function()
+    local thread = loop.spawn(function() loop.sleep(0.01) end)
+    assert.is_true(loop.step(0))
+    assert.has_error(function() coro.throw(thread, "thrown") end, "thrown")
+    loop.run()
+    assert.are.equal("dead", coro.status(thread))
+  end)
+
   it("works for more descriptors than select can", function()
     local listing = io.popen "ulimit -n"
     local limit = listing:read "*a"
