@@ -6,6 +6,7 @@ one without. Instructions are those in user mode, counted by callgrind: the diff
 counts of lines, so that start-up and opening connections cancel out.
 """
 
+import atexit
 import os
 import re
 import resource
@@ -30,6 +31,7 @@ class Server:
             ["taskset", "-c", "0", *launcher, runtime, here / "loop" / "echo_server.lua",
              build / runtime, contender],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE if launcher else None, text=True)
+        atexit.register(self.process.kill)  # if the run is broken off
         port = self.process.stdout.readline()
         if not port:
             sys.exit(f"the server of {contender} does not start on {runtime}")
