@@ -100,6 +100,7 @@ int safewrap(lua_State* L);
 int transfer(lua_State* L);
 int transfer_in_general(lua_State* L);
 int ptransfer(lua_State* L);
+int ptransfer_in_general(lua_State* L);
 int throw_error(lua_State* L);
 int resume(lua_State* L);
 int resume_in_general(lua_State* L);

@@ -38,6 +38,7 @@ constexpr luaL_Reg functions[] = {{"create", edges::create},
                                   {nullptr, nullptr}};
 // Instead of those, where the layout of this Lua is not known.
 constexpr luaL_Reg general_functions[] = {{"transfer", edges::transfer_in_general},
+                                          {"ptransfer", edges::ptransfer_in_general},
                                           {"resume", edges::resume_in_general},
                                           {"yield", edges::yield_in_general},
                                           {nullptr, nullptr}};

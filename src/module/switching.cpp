@@ -24,6 +24,30 @@ int transfer_as(lua_State* L, waiting how) {
   return go(L, rt, d);
 }
 
+// A plain departure, if it is one.
+template <waiting how>
+int transfer_plainly(lua_State* L) {
+  runtime& rt = runtime_of_plain_function(L);
+  lua_State* to = lua::by_layout::thread_argument(L);
+  if (to == nullptr && lua_isnil(L, 1)) to = rt.host.suspended;
+  if (to == nullptr) return transfer_as(L, how);
+  const int n = lua::by_layout::count(L) - 1;
+  const leaving way = way_to_leave(rt, L);
+  const std::size_t ticket = ticket_of<lua::by_layout>(rt, to);
+  if (way == leaving::unmounted) {
+    if (is_unmounted(ticket) && has_room(rt, to, n))
+      return depart_unmounted<how>(L, rt, to, unmounted_place(ticket), n);
+  } else if (carrier* there = mounted_on(rt, to, ticket);
+             there != nullptr && is_plain_target(*there, to) && way != leaving::in_general &&
+             has_room(rt, to, n)) [[likely]] {
+    return depart_mounted<how>(L, rt, to, *there, n, way);
+  }
+  int results = 0;
+  const place at = place_of_plain_target(rt, to, ticket);
+  if (depart_otherwise<how>(L, rt, to, at, n, way, results)) return results;
+  return transfer_as(L, how);
+}
+
 int yield_from(lua_State* L, runtime& rt) {
   const carrier& here = *rt.current;
   // Not run by coro, but by a standard resume or by the host: the ordinary yield, or its error.
@@ -43,31 +67,11 @@ int yield_from(lua_State* L, runtime& rt) {
 
 // transfer(thread or nil, ...) -> ...
 int edges::transfer_in_general(lua_State* L) { return transfer_as(L, waiting::transfer); }
-
-int edges::transfer(lua_State* L) {
-  runtime& rt = runtime_of_plain_function(L);
-  lua_State* to = lua::by_layout::thread_argument(L);
-  if (to == nullptr && lua_isnil(L, 1)) to = rt.host.suspended;
-  if (to == nullptr) return transfer_as(L, waiting::transfer);
-  const int n = lua::by_layout::count(L) - 1;
-  const leaving way = way_to_leave(rt, L);
-  const std::size_t ticket = ticket_of<lua::by_layout>(rt, to);
-  if (way == leaving::unmounted) {
-    if (is_unmounted(ticket) && has_room(rt, to, n))
-      return depart_unmounted<waiting::transfer>(L, rt, to, unmounted_place(ticket), n);
-  } else if (carrier* there = mounted_on(rt, to, ticket);
-             there != nullptr && is_plain_target(*there, to) && way != leaving::in_general &&
-             has_room(rt, to, n)) [[likely]] {
-    return depart_mounted<waiting::transfer>(L, rt, to, *there, n, way);
-  }
-  int results = 0;
-  const place at = place_of_plain_target(rt, to, ticket);
-  if (depart_otherwise<waiting::transfer>(L, rt, to, at, n, way, results)) return results;
-  return transfer_as(L, waiting::transfer);
-}
+int edges::transfer(lua_State* L) { return transfer_plainly<waiting::transfer>(L); }
 
 // ptransfer(thread or nil, ...) -> true, ... or false, err, traceback
-int edges::ptransfer(lua_State* L) { return transfer_as(L, waiting::ptransfer); }
+int edges::ptransfer_in_general(lua_State* L) { return transfer_as(L, waiting::ptransfer); }
+int edges::ptransfer(lua_State* L) { return transfer_plainly<waiting::ptransfer>(L); }
 
 // throw(thread or nil, err) -> ...
 int edges::throw_error(lua_State* L) {
