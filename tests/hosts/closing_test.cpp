@@ -46,7 +46,7 @@ TEST_P(Closing, FreesThreadsThatAreSuspendedInEveryWay) {
     EXPECT_EQ(host.run(suspend_in_every_way), "");
   }
   EXPECT_EQ(new_blocks(), blocks_before);
-  EXPECT_LT(mapped_bytes(), mapped_before + lua::needed_stack_size);
+  EXPECT_LT(mapped_bytes(), mapped_before + no_c_stack);
 }
 
 // Lua: close_state(). From the thread that runs. Ends the process, since nothing is left to go on.

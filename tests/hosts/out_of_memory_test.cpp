@@ -111,7 +111,7 @@ int run_short_of(const shortage& lack, const char* suspension) {
 
 class Shortage : public ::testing::TestWithParam<const char*> {
  protected:
-  void TearDown() override { EXPECT_LT(mapped_bytes(), mapped_before_ + lua::needed_stack_size); }
+  void TearDown() override { EXPECT_LT(mapped_bytes(), mapped_before_ + no_c_stack); }
 
  private:
   std::size_t mapped_before_ = mapped_bytes();
@@ -193,7 +193,7 @@ TEST(ShortageWhenRequired, IsAnErrorAndLeavesNothing) {
     EXPECT_GT(nth, 1);
     EXPECT_EQ(host.run("coro.wrap(function() coro.yield() end)()"), "");
   }
-  EXPECT_LT(mapped_bytes(), mapped_before + lua::needed_stack_size);
+  EXPECT_LT(mapped_bytes(), mapped_before + no_c_stack);
 }
 
 }  // namespace

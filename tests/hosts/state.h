@@ -72,6 +72,9 @@ bool errors_are_exceptions();
 
 // Of this process: address space taken; what of it is in memory; the number of mappings.
 std::size_t mapped_bytes();
+// By less than that it may differ where nothing is left: a sanitizer maps 8 MB for itself, once.
+inline constexpr std::size_t no_c_stack =
+    lua::needed_stack_size + (CORO_COUNTS_MALLOC ? 0 : std::size_t{16} << 20);
 std::size_t resident_bytes();
 std::size_t mappings();
 
