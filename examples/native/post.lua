@@ -35,9 +35,11 @@ start(function()
   end)
 end)
 box:put "second"
-box:put "last"
+box:put "third"
+box:put "last" -- so that nobody is left waiting, whose C++ frames would never end
 print(pcall(post.take, "no mailbox"))
 --> got first
 --> got second
---> sorts at last
+--> sorts at third
+--> got last
 --> false	mailbox expected
