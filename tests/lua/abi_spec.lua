@@ -14,9 +14,13 @@ end
 
 local function forget_started() started = {} end
 
-describe("a C function that waits", function()
+local function leaves_nothing(before_each, after_each)
   after_each(forget_started)
   fixture.leaves_nothing(before_each, after_each)
+end
+
+describe("a C function that waits", function()
+  leaves_nothing(before_each, after_each)
 
   it("returns what it is completed with", function()
     for n = 0, 40 do
@@ -197,8 +201,7 @@ describe("a C function that waits", function()
 end)
 
 describe("completing", function()
-  after_each(forget_started)
-  fixture.leaves_nothing(before_each, after_each)
+  leaves_nothing(before_each, after_each)
 
   it("a second time is told from the first", function()
     start(function() waiting.wait(1) end)
@@ -293,8 +296,7 @@ describe("completing", function()
 end)
 
 describe("a waiter", function()
-  after_each(forget_started)
-  fixture.leaves_nothing(before_each, after_each)
+  leaves_nothing(before_each, after_each)
 
   it("is taken in a coroutine only", function()
     local of_the_host = fixture.standard.create(function() waiting.take(1) end)
@@ -367,8 +369,7 @@ describe("a waiter", function()
 end)
 
 describe("the C functions", function()
-  after_each(forget_started)
-  fixture.leaves_nothing(before_each, after_each)
+  leaves_nothing(before_each, after_each)
 
   it("transfer with the values on top, and return in the frame that they left", function()
     local thread = coro.create(function(...)
@@ -476,8 +477,7 @@ describe("the C functions", function()
 end)
 
 describe("the C functions", function()
-  after_each(forget_started)
-  fixture.leaves_nothing(before_each, after_each)
+  leaves_nothing(before_each, after_each)
 
   it("say whether a wait is possible", function()
     assert.is_false(waiting.can_wait())
