@@ -1,8 +1,8 @@
 """The job `loop`: echo servers on event loops, loop/echo_server.lua, with clients of loop/load.cpp.
 
 Server and clients run on processors of their own. The contenders of a runtime take turns, round by
-round. Each has two servers, one of which holds idle connections, so that a row with them can be set beside
-one without. Instructions are those in user mode, counted by callgrind: the difference of two
+round. Each has two servers, one of which holds idle connections, so that a row with them can be set
+beside one without. Instructions are those in user mode, counted by callgrind: the difference of two
 counts of lines, so that start-up and opening connections cancel out.
 """
 

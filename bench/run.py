@@ -2,9 +2,9 @@
 
   run.py BUILD_FOLDER [--json] [--plot FILE.svg] [NAME...]
 
-NAME is a job (a file in jobs/), memory, native, loop or greenlet; all of them unless some are named. How a
-job is measured: measure.lua. The contenders of a case are measured in one process, in turns, so
-their ratios are worth more than their figures, and only ratios travel between machines.
+NAME is a job (a file in jobs/), memory, native, loop or greenlet; all of them unless some are named.
+How a job is measured: measure.lua. The contenders of a case are measured in one process, in turns,
+so their ratios are worth more than their figures, and only ratios travel between machines.
 """
 
 import argparse

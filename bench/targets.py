@@ -1,4 +1,5 @@
-"""What coro is to reach, as ratios of figures of one run (memory of connections: in KB), and whether it does.
+"""What coro is to reach, as ratios of figures of one run (memory of connections: in KB), and
+whether it does.
 
 A target is a name, the most it may be on 5.2 to 5.4, on 5.1 and on LuaJIT, and a function that
 finds the ratio among the figures of one runtime; None where they were not measured.

@@ -1,9 +1,9 @@
 -- Echoes lines until it is ended from outside. Prints its port.
 --   <lua> echo_server.lua MODULE_FOLDER CONTENDER
--- (On 5.1 only coro can wait in an iterator, hence the loops.) Each contender is what the users of that library would write: coro (coro.loop), copas, cqueues,
--- luv with plain callbacks. "luv chunks" echoes what arrives, whatever it is: it knows no lines.
--- `luasocket` serves one connection after the other and keeps them all: what they take without any
--- loop.
+-- Each contender is what the users of that library would write: coro (coro.loop), copas, cqueues,
+-- luv with plain callbacks. (They read in loops: on 5.1 only coro can wait in an iterator.) "luv
+-- chunks" echoes what arrives, whatever it is: it knows no lines. `luasocket` serves one connection
+-- after the other and keeps them all: what they take without any loop.
 local modules, contender = arg[1], arg[2]
 package.cpath = modules .. "/?.so;" .. package.cpath
 

@@ -165,6 +165,7 @@ local function take_leave(thread, ok, first, second)
   end
 end
 
+-- Whoever just waits again, which is nearly always so, costs no further call.
 local function go_on(thread, values, result, err)
   if values then return take_leave(thread, ptransfer(thread, unpack(values, 1, values.n))) end
   local ok, first, second = ptransfer(thread, result, err)
