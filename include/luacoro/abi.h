@@ -100,7 +100,7 @@ enum luacoro_outcome {
   /* Misuse: this is not the OS thread that it was taken on. Nothing was touched, neither the waiter
    * nor the stack. */
   LUACORO_WRONG_THREAD = 6,
-  /* Misuse: L is not the current thread, but suspended. Nothing was touched. */
+  /* Misuse: L is not the current thread, but waits itself. Nothing was touched. */
   LUACORO_NOT_CURRENT = 7
 };
 
@@ -120,6 +120,7 @@ struct luacoro_abi {
   /* The current thread, which is L; NULL if it is main. */
   lua_State* (*current)(const luacoro_abi* coro, lua_State* L);
 
+  /* Of a thread; of main for NULL. */
   enum luacoro_status (*status)(const luacoro_abi* coro, lua_State* L, lua_State* thread);
 
   /* Suspends the current thread and continues `to` with the n values on top; main for NULL. The
@@ -186,6 +187,10 @@ struct luacoro_abi {
    * and the error. f may use everything here. Allocates nothing. [-n, +r] MAY SWITCH (if f does).
    */
   int (*protect)(const luacoro_abi* coro, lua_State* L, luacoro_function f, void* data, int n);
+
+  /* Does the thread wait in a function of coro, suspended or for one that it resumed? Then it is
+   * not current, and nothing may be done with its stack. */
+  int (*waits)(const luacoro_abi* coro, lua_State* thread);
 };
 
 /* Where the registry has the table. */

@@ -57,11 +57,15 @@ class reference {
   ~reference() { release(); }
 
   explicit operator bool() const noexcept { return coro_ != nullptr; }
-  void push(lua_State* L) const noexcept { lua_rawgeti(L, LUA_REGISTRYINDEX, number_); }  // [+1]
+  void push(lua_State* L) const noexcept {  // nil if it is empty [+1]
+    lua_rawgeti(L, LUA_REGISTRYINDEX, coro_ != nullptr ? number_ : LUA_NOREF);
+  }
   void release() noexcept {
     if (coro_ != nullptr) luaL_unref(coro_->main, LUA_REGISTRYINDEX, number_);
     coro_ = nullptr;
   }
+  // The value lives as long as the Lua state, which is not touched.
+  void abandon() noexcept { coro_ = nullptr; }
 
  private:
   const luacoro_abi* coro_ = nullptr;
@@ -150,7 +154,8 @@ inline int call(lua_State* L, int n) {
 
 // Pushes values; their number. Throws error (memory). [-0, +n]
 //
-// bool, integers, floating-point numbers, strings, nullptr (nil), lua_State* (a thread), reference.
+// bool, integers (beyond those of Lua: floating-point numbers), floating-point numbers, strings,
+// nullptr (nil), lua_State* (a thread), reference.
 template <typename... Values>
 int push(lua_State* L, const Values&... values);
 
@@ -207,7 +212,7 @@ inline int throw_error(lua_State* L, lua_State* to) {  // [-1, +r]
 
 // ---- threads ----------------------------------------------------------------------------------
 
-// Keeps a thread alive. Move-only; must not outlive the Lua state.
+// Keeps a thread alive. Move-only; must not outlive the Lua state. An empty one counts as dead.
 class thread {
  public:
   thread() = default;
@@ -228,6 +233,7 @@ class thread {
   [[nodiscard]] lua_State* get_state() const noexcept { return kept_ ? thread_ : nullptr; }
   void push(lua_State* L) const noexcept { kept_.push(L); }  // [-0, +1]
   [[nodiscard]] luacoro_status status(lua_State* L) const {
+    if (!kept_) return LUACORO_DEAD;
     const luacoro_abi& coro = functions(L);
     return coro.status(&coro, L, thread_);
   }
@@ -246,46 +252,58 @@ class thread {
 
 namespace detail {
 struct wait {
-  explicit wait(const luacoro_abi& c) : coro(&c) {}
+  explicit wait(lua_State* L) : thread(L), coro(&functions(L)) {}
+  lua_State* thread;
   const luacoro_abi* coro;
   luacoro_waiter waiter{};
   std::thread::id os_thread = std::this_thread::get_id();
   bool is_completed = false;
 };
+
+// The thread that waits. On another OS thread it cannot be let go of: the Lua state keeps it then.
+struct kept_thread {
+  reference value;
+  std::thread::id os_thread = std::this_thread::get_id();
+  ~kept_thread() {
+    if (os_thread != std::this_thread::get_id()) value.abandon();
+  }
+};
 }  // namespace detail
 
 // What completes a wait, once, from an event loop. Copyable: copies are for the same wait. Together
 // they keep the waiting thread alive; when the last is gone without having completed the wait, the
-// thread waits for `throw`, `close` or the collector. Must not outlive the Lua state.
+// thread waits for `throw`, `close` or the collector. So none belongs into the frame that waits,
+// which would keep itself alive. Must not outlive the Lua state, nor be destroyed on another OS
+// thread: the waiting thread is not let go of then.
 class completer {
  public:
-  // The coroutine goes on; this returns when control is back. Main is the current thread, or else
-  // the one that complete_in is given, where an event loop runs in a coroutine. False if nobody
-  // waits any more; true if it is to wait yet, and will not have to.
-  // Throws error: of any coroutine that nobody has resumed; misuse (completed twice, another OS
+  // The coroutine goes on; this returns when control is back. The current thread is main, or the
+  // one that is to wait yet; else it is given to complete_in, where an event loop runs in a
+  // coroutine. False if nobody waits any more; true also if it is to wait yet, and will not have
+  // to. Throws error: of any coroutine that nobody has resumed; misuse (completed twice, another OS
   // thread, a thread that is suspended). MAY SWITCH.
   template <typename... Values>
   bool complete(const Values&... values) {
-    return complete_in(wait_->coro->main, values...);
+    return complete_in(nullptr, values...);
   }
   template <typename... Values>
   bool complete_in(lua_State* current, const Values&... values) {
-    return finish(current, false, [&] { return push(current, values...); });
+    return finish(current, false, [&](lua_State* L) { return push(L, values...); });
   }
   // The same with an error: a text, a luacoro::error.
-  bool fail(const error& what) { return fail_in(wait_->coro->main, what); }
+  bool fail(const error& what) { return fail_in(nullptr, what); }
   bool fail(std::string text) { return fail(error(std::move(text))); }
   bool fail_in(lua_State* current, const error& what);
 
  private:
   friend class waiter;
-  completer(std::shared_ptr<detail::wait> wait, std::shared_ptr<reference> kept)
+  completer(std::shared_ptr<detail::wait> wait, std::shared_ptr<detail::kept_thread> kept)
       : wait_(std::move(wait)), kept_(std::move(kept)) {}
   template <typename Push>
   bool finish(lua_State* L, bool is_error, Push push_values);
 
   std::shared_ptr<detail::wait> wait_;
-  std::shared_ptr<reference> kept_;  // the thread
+  std::shared_ptr<detail::kept_thread> kept_;
 };
 
 // One wait of the current thread, for something that another part of the program completes. Stands
@@ -304,12 +322,14 @@ class waiter {
   // Suspends until it is completed; `to` goes on, main for null. The number of values, which are on
   // top then. [-0, +r] Throws error: what `fail` is given; of `throw`, `close`, somebody who
   // transferred here instead; that nobody has a completer. MAY SWITCH.
+  //
+  // In a thread that is being closed each wait throws "coroutine closed", and others throw, too: a
+  // loop that goes on waiting after errors ends when one says that.
   int suspend(lua_State* to = nullptr);
 
  private:
-  lua_State* thread_;
   std::shared_ptr<detail::wait> wait_;
-  std::weak_ptr<reference> kept_;
+  std::weak_ptr<detail::kept_thread> kept_;
 };
 
 }  // namespace luacoro

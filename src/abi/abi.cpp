@@ -44,7 +44,8 @@ lua_State* current(const luacoro_abi*, lua_State* L) {
 }
 
 luacoro_status status(const luacoro_abi* coro, lua_State* L, lua_State* thread) {
-  switch (status_of(*abi_of(coro).rt, L, thread)) {
+  const runtime& rt = *abi_of(coro).rt;
+  switch (status_of(rt, L, thread != nullptr ? thread : rt.main)) {
     case status_word::suspended: return LUACORO_SUSPENDED;
     case status_word::running: return LUACORO_RUNNING;
     case status_word::normal: return LUACORO_NORMAL;

@@ -147,11 +147,23 @@ int suspend(const luacoro_abi* coro, lua_State* L, luacoro_waiter* waiter, lua_S
   return call_for(coro, L, abi::suspend, to, 1);
 }
 
+// Does the thread wait? Its ticket would stand below the n values on top.                  [-0, +0]
+bool waits_below(const runtime& rt, lua_State* T, int n) noexcept {
+  if (lua_gettop(T) <= n) return false;
+  lua_pushvalue(T, -n - 1);
+  const place at = find(rt, T);
+  lua_pop(T, 1);
+  return at.where <= standing::unmounted;
+}
+
+int waits(const luacoro_abi* coro, lua_State* thread) {
+  return find(*abi_of(coro).rt, thread).where <= standing::unmounted;
+}
+
 luacoro_outcome complete_as(const luacoro_abi* coro, lua_State* L, completion what, int n) {
   const luacoro_waiter& waiter = *what.waiter;
   if (waiter.os_thread != this_os_thread()) return LUACORO_WRONG_THREAD;
-  if (const runtime& rt = *abi_of(coro).rt; mounted_on(rt, L, ticket_of(rt, L)) != nullptr)
-    return LUACORO_NOT_CURRENT;
+  if (waits_below(*abi_of(coro).rt, L, n)) return LUACORO_NOT_CURRENT;
   const int base = lua_gettop(L) - n;
   if (waiter.state > waiting_state) {
     lua_settop(L, base);
@@ -198,6 +210,7 @@ void fill_in_waiters(luacoro_abi& table) noexcept {
   table.complete = complete;
   table.fail = fail;
   table.drop = drop;
+  table.waits = waits;
 }
 
 }  // namespace luacoro

@@ -1,5 +1,6 @@
 // <luacoro/luacoro.hpp> in a host: errors in both directions, threads, waiters.
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <luacoro/luacoro.hpp>
 #include <stdexcept>
@@ -51,6 +52,8 @@ int throw_runtime_error(lua_State*) {
   guarded here;
   throw std::runtime_error("from C++");
 }
+
+int throw_with_zero(lua_State*) { throw error(std::string("one\0two", 7)); }
 
 class Embedding : public ::testing::TestWithParam<const char*> {
  protected:
@@ -261,6 +264,53 @@ TEST_P(Embedding, DoesNotWaitForWhatIsCompletedAlready) {
   run("expect('ended early', select(2, start(complete_early)))");
 }
 
+// The same by a callback that does not know who runs it.
+int complete_at_once(lua_State* L) {
+  waiter mine(L);
+  mine.get_completer().complete("at once");
+  return mine.suspend();
+}
+
+TEST_P(Embedding, DoesNotWaitForACallbackThatIsCalledAtOnce) {
+  host_.set_function("complete_at_once", function<complete_at_once>);
+  run(R"(
+    expect("ended at once", select(2, start(complete_at_once)))
+    expect("true at once", coro.resume(coro.create(complete_at_once)))
+    expect("at once", coro.wrap(function() return coro.wrap(complete_at_once)() end)())
+  )");
+}
+
+TEST_P(Embedding, RefusesCompletionOnAThreadThatWaits) {
+  run(R"(
+    start(function() wait() end)
+    sleeper = start(function() coro.transfer(nil) end)
+    resumer = coro.create(function() coro.resume(coro.create(function() coro.transfer(nil) end)) end)
+    coro.transfer(resumer)
+    expect("normal", coro.status(resumer))
+  )");
+  const luacoro_abi& coro = functions(host_.L);
+  luacoro_waiter of_c{};
+  of_c.os_thread = static_cast<std::uintptr_t>(pthread_self());
+  for (const char* name : {"sleeper", "resumer"}) {
+    lua_getglobal(host_.L, name);
+    lua_State* L = get<lua_State*>(host_.L, -1);
+    lua_pop(host_.L, 1);
+    EXPECT_EQ(coro.waits(&coro, L), 1) << name;
+    EXPECT_THROW(open_waits.at(0).complete_in(L), error) << name;
+    lua_pushnil(L);
+    EXPECT_EQ(coro.complete(&coro, L, &of_c, 1), LUACORO_NOT_CURRENT) << name;
+    lua_pop(L, 1);
+  }
+  EXPECT_EQ(coro.waits(&coro, host_.L), 0);
+  EXPECT_TRUE(open_waits.at(0).complete());
+}
+
+TEST_P(Embedding, KeepsAThreadWhoseCompleterGoesOnAnotherOsThread) {
+  run("thread = setmetatable({ (start(function() wait() end)) }, { __mode = 'v' })");
+  std::thread([] { open_waits.clear(); }).join();
+  run("fixture.collect() expect('suspended', coro.status(thread[1])) coro.close(thread[1])");
+}
+
 TEST_P(Embedding, DoesNotWaitForNobody) {
   host_.set_function("wait_for_nobody", function<wait_for_nobody>);
   run("expect('false nobody can complete this wait',\n"
@@ -323,6 +373,31 @@ TEST_P(Embedding, ChecksWhatItGets) {
   EXPECT_THROW(get<std::string>(L, 1), error);
   EXPECT_THROW(get<lua_State*>(L, 1), error);
   lua_settop(L, 0);
+  const lua_Number beyond_signed = 9223372036854775808.0;  // 2^63
+  push(L, beyond_signed, -beyond_signed, 2 * beyond_signed, beyond_signed - 1024, 0.0 / 0.0);
+  EXPECT_THROW(get<std::int64_t>(L, 1), error);
+  EXPECT_THROW(get<std::uint64_t>(L, 3), error);
+  EXPECT_THROW(get<int>(L, 5), error);
+  EXPECT_EQ(get<std::int64_t>(L, 2), std::numeric_limits<std::int64_t>::min());
+  EXPECT_EQ(get<std::int64_t>(L, 4), 9223372036854774784);
+  lua_settop(L, 0);
+  push(L, std::numeric_limits<std::uint64_t>::max(), std::uint64_t{1} << 62, -1);
+  EXPECT_EQ(get<double>(L, 1), 2 * beyond_signed);
+  EXPECT_EQ(get<std::uint64_t>(L, 2), std::uint64_t{1} << 62);
+  EXPECT_EQ(get<int>(L, 3), -1);
+  lua_settop(L, 0);
+}
+
+TEST_P(Embedding, HasEmptyThreads) {
+  lua_State* L = host_.L;
+  const thread none;
+  EXPECT_EQ(none.status(L), LUACORO_DEAD);
+  none.close(L);
+  none.push(L);
+  EXPECT_TRUE(lua_isnil(L, -1));
+  lua_settop(L, 0);
+  const luacoro_abi& coro = functions(L);
+  EXPECT_EQ(coro.status(&coro, L, nullptr), LUACORO_RUNNING);
 }
 
 TEST(EmbeddingWithoutCoro, SaysWhatIsMissing) {
@@ -335,6 +410,19 @@ TEST(EmbeddingWithoutCoro, SaysWhatIsMissing) {
     EXPECT_NE(std::string(e.what()).find("module 'coro' not found"), std::string::npos) << e.what();
   }
   EXPECT_EQ(lua_gettop(host.L), 0);
+}
+
+TEST(EmbeddingWithoutCoro, TurnsExceptionsIntoErrors) {
+  state host;
+  host.set_function("throw_runtime_error", function<throw_runtime_error>);
+  host.set_function("throw_with_zero", function<throw_with_zero>);
+  EXPECT_EQ(host.run(R"(
+    local ok, err = pcall(function() throw_runtime_error() end)
+    assert(err == "chunk:2: from C++", err)
+    ok, err = pcall(function() throw_with_zero() end)
+    assert(err == "chunk:4: one\0two", err)
+  )"),
+            "");
 }
 
 TEST(EmbeddingWithoutCoro, OpensIt) {

@@ -63,8 +63,10 @@ void push_one(lua_State* L, const T& value) {
     lua_pushnil(L);
   } else if constexpr (std::is_integral_v<T>) {
     // On versions whose numbers are all floating-point these have the larger range.
-    if constexpr (LUA_VERSION_NUM >= 503) {
-      lua_pushinteger(L, static_cast<lua_Integer>(value));
+    const auto as_integer = static_cast<lua_Integer>(value);
+    const bool fits = static_cast<T>(as_integer) == value && (as_integer < 0) == (value < T(0));
+    if (LUA_VERSION_NUM >= 503 && fits) {
+      lua_pushinteger(L, as_integer);
     } else {
       lua_pushnumber(L, static_cast<lua_Number>(value));
     }
@@ -92,11 +94,10 @@ T get_integer(lua_State* L, int index) {
   const lua_Integer value = lua_tointegerx(L, index, &is_integer);
   const bool fits = is_integer != 0 && std::in_range<T>(value);
 #else
-  // As floating-point, the largest value of a 64-bit type is rounded up.
-  const bool fits =
-      std::floor(number) == number &&
-      number >= static_cast<lua_Number>(std::numeric_limits<T>::min()) &&
-      number <= static_cast<lua_Number>(std::numeric_limits<T>::max() / 2 + 1) * 2 - 1;
+  // One more than the largest is a power of two, which floating-point has, unlike the largest.
+  const bool fits = std::floor(number) == number &&
+                    number >= static_cast<lua_Number>(std::numeric_limits<T>::min()) &&
+                    number < static_cast<lua_Number>(std::numeric_limits<T>::max() / 2 + 1) * 2;
   const lua_Number value = number;
 #endif
   if (!fits)
@@ -193,19 +194,21 @@ namespace detail {
 
 // For `function`: what f throws is on top, and -1 is returned.
 inline int run_and_catch(lua_State* L, int (*f)(lua_State*)) {
-  // Positions are those of who called f, as luaL_error has them. Both run protected.
+  // Errors that are not Lua's have the position of who called f, as luaL_error's.
   struct request {
     const error* as_error;
     const char* text;
+    int level = 2;  // of f's caller, from below `protect`
     static int push_it(lua_State* L, void* data) {
       const auto& what = *static_cast<request*>(data);
+      const bool is_of_lua = what.as_error != nullptr && what.as_error->is_of_lua();
+      if (!is_of_lua) luaL_where(L, what.level);
       if (what.as_error != nullptr) {
         what.as_error->push(L);
       } else {
-        luaL_where(L, 2);  // below `protect`
         lua_pushstring(L, what.text);
-        lua_concat(L, 2);
       }
+      if (!is_of_lua) lua_concat(L, 2);
       return 1;
     }
     int fail(lua_State* L) {
@@ -215,6 +218,7 @@ inline int run_and_catch(lua_State* L, int (*f)(lua_State*)) {
       if (coro != nullptr) {
         (void)coro->protect(coro, L, push_it, this, 0);
       } else {
+        level = 1;
         push_it(L, this);
       }
       return -1;
@@ -223,7 +227,7 @@ inline int run_and_catch(lua_State* L, int (*f)(lua_State*)) {
   try {
     return f(L);
   } catch (const error& e) {
-    return request{e.is_of_lua() ? &e : nullptr, e.what()}.fail(L);
+    return request{&e, nullptr}.fail(L);
   } catch (const std::exception& e) {
     return request{nullptr, e.what()}.fail(L);
   }
@@ -249,6 +253,7 @@ inline lua_State* thread::create_on_top(lua_State* L) {
 }
 
 inline void thread::close(lua_State* L) const {
+  if (!kept_) return;
   const luacoro_abi& coro = functions(L);
   const auto end = [&] {
     if (coro.close(&coro, L, thread_) == 0) lua_error(L);
@@ -256,20 +261,20 @@ inline void thread::close(lua_State* L) const {
   detail::protect_with(coro, L, 0, end);
 }
 
-inline waiter::waiter(lua_State* L)
-    : thread_(L), wait_(std::make_shared<detail::wait>(functions(L))) {
+inline waiter::waiter(lua_State* L) : wait_(std::make_shared<detail::wait>(L)) {
   const luacoro_abi& coro = *wait_->coro;
   const auto take = [&] { coro.take(&coro, L, &wait_->waiter); };
   detail::protect_with(coro, L, 0, take);
 }
 
-inline waiter::~waiter() { wait_->coro->drop(wait_->coro, thread_, &wait_->waiter); }
+inline waiter::~waiter() { wait_->coro->drop(wait_->coro, wait_->thread, &wait_->waiter); }
 
 inline completer waiter::get_completer() {
-  std::shared_ptr<reference> kept = kept_.lock();
+  std::shared_ptr<detail::kept_thread> kept = kept_.lock();
   if (!kept) {
-    lua_pushthread(thread_);
-    kept = std::make_shared<reference>(thread_);
+    kept = std::make_shared<detail::kept_thread>();
+    lua_pushthread(wait_->thread);
+    kept->value = reference(wait_->thread);
     kept_ = kept;
   }
   return {wait_, std::move(kept)};
@@ -278,22 +283,25 @@ inline completer waiter::get_completer() {
 inline int waiter::suspend(lua_State* to) {
   if (kept_.expired() && !wait_->is_completed) throw error("nobody can complete this wait");
   const luacoro_abi& coro = *wait_->coro;
-  const auto go = [&] { return coro.suspend(&coro, thread_, &wait_->waiter, to); };
-  return detail::protect_with(coro, thread_, 0, go);
+  lua_State* L = wait_->thread;
+  const auto go = [&] { return coro.suspend(&coro, L, &wait_->waiter, to); };
+  return detail::protect_with(coro, L, 0, go);
 }
 
 template <typename Push>
 bool completer::finish(lua_State* L, bool is_error, Push push_values) {
   const std::shared_ptr<detail::wait> what = wait_;
-  const std::shared_ptr<reference> kept = kept_;
+  const std::shared_ptr<detail::kept_thread> kept = kept_;
   const luacoro_abi& coro = *what->coro;
   if (what->os_thread != std::this_thread::get_id())
     throw error("the wait belongs to another OS thread");
-  if (coro.status(&coro, nullptr, L) == LUACORO_SUSPENDED)
+  if (L == nullptr) L = coro.waits(&coro, coro.main) == 0 ? coro.main : what->thread;
+  if (coro.waits(&coro, L) != 0)
     throw error("the thread that completes a wait is suspended itself");
-  if (std::exchange(what->is_completed, true)) throw error("the wait was completed already");
+  if (what->is_completed) throw error("the wait was completed already");
   const int before = lua_gettop(L);
-  const int n = push_values();
+  const int n = push_values(L);
+  what->is_completed = true;
   const luacoro_outcome outcome =
       is_error ? coro.fail(&coro, L, &what->waiter) : coro.complete(&coro, L, &what->waiter, n);
   switch (outcome) {
@@ -312,9 +320,9 @@ bool completer::finish(lua_State* L, bool is_error, Push push_values) {
 }
 
 inline bool completer::fail_in(lua_State* current, const error& what) {
-  return finish(current, true, [&] {
-    return protect(current, 0, [&] {
-      what.push(current);
+  return finish(current, true, [&](lua_State* L) {
+    return protect(L, 0, [&] {
+      what.push(L);
       return 1;
     });
   });
