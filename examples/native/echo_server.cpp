@@ -143,11 +143,11 @@ int main(int argc, char** argv) {
     if (luaL_loadfile(L, argv[1]) != 0) throw luacoro::error(L);
     luacoro::spawn(L, context);  // the script itself can wait
     context.run();
-    luacoro::close_waiting(L);  // who waits still: its destructors run
   } catch (const std::exception& error) {
     std::cerr << "echo_server: " << error.what() << '\n';
     status = EXIT_FAILURE;
   }
+  luacoro::close_waiting(L, context);  // what is in the frames of who waits still is destroyed
   acceptor.reset();
   lua_close(L);
   return status;

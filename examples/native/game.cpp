@@ -33,10 +33,20 @@ int wait_event(lua_State* L) {
   return waiter.suspend();
 }
 
+// A script that fails has failed alone.
+template <typename... Values>
+void wake(luacoro::completer waiting, const Values&... values) {
+  try {
+    waiting.complete(values...);
+  } catch (const luacoro::error& error) {
+    std::cerr << "script: " << error.what() << '\n';
+  }
+}
+
 void tick(double seconds) {
   game_time += seconds;
   while (!sleepers.empty() && sleepers.begin()->first <= game_time)
-    sleepers.extract(sleepers.begin()).mapped().complete();
+    wake(sleepers.extract(sleepers.begin()).mapped());
 }
 
 void send(const std::string& name, int value) {
@@ -44,7 +54,7 @@ void send(const std::string& name, int value) {
   const auto [first, last] = listeners.equal_range(name);
   for (auto it = first; it != last; ++it) woken.push_back(it->second);
   listeners.erase(first, last);
-  for (luacoro::completer& listener : woken) listener.complete(value);
+  for (const luacoro::completer& listener : woken) wake(listener, value);
 }
 // [waits]
 
@@ -93,8 +103,6 @@ void play(lua_State* L) {
   std::cout << "patrols: " << global(L, "patrols") << ", alarms: " << global(L, "alarms") << '\n';
 
   for (const luacoro::thread& each : scripts) each.close(L);
-  sleepers.clear();
-  listeners.clear();
 }
 
 }  // namespace
@@ -109,6 +117,8 @@ int main() {
     std::cerr << "game: " << error.what() << '\n';
     status = EXIT_FAILURE;
   }
+  sleepers.clear();  // completers must not outlive the Lua state
+  listeners.clear();
   lua_close(L);
   return status;
 }

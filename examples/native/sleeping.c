@@ -61,10 +61,15 @@ static int l_run(lua_State* L) {
       nanosleep(&time, NULL);
     }
     first = woken->next;
-    luaL_unref(L, LUA_REGISTRYINDEX, woken->thread);
     lua_pushnumber(L, now() - woken->wakes_at);
     outcome = coro->complete(coro, L, &woken->waiter, 1);
-    free(woken); /* it is not needed after that, whether somebody waited or not */
+    if (outcome == LUACORO_REFUSED) { /* it waits as before */
+      woken->next = first;
+      first = woken;
+    } else { /* not needed after that, whether somebody waited or not */
+      luaL_unref(L, LUA_REGISTRYINDEX, woken->thread);
+      free(woken);
+    }
     if (outcome == LUACORO_FAILED || outcome == LUACORO_REFUSED) {
       lua_pop(L, 1); /* the traceback */
       return lua_error(L);

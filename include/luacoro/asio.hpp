@@ -17,20 +17,26 @@
 // Cancellation. When the coroutine is thrown into, closed, or continued by somebody else while it
 // waits, the operation is cancelled (terminal); the coroutine waits on until the operation's
 // handler was called, so that its buffers and objects are not needed any more, and then throws that
-// error. Where it cannot wait, because main itself closes it or in a finalizer, it throws at once;
-// what the operation uses must live until the context has called the handler then, as sockets and
-// timers do by themselves, and streams made of several layers do not.
+// error. Where it cannot wait, because a `coro.close` in main closes it or in a finalizer, it
+// throws at once. The handler is called later then, and what the operation uses must live until
+// that: what sockets and timers wait for by themselves ends with them, but composed operations go
+// on to use their dynamic buffers (async_read_until) and layers (TLS). So main throws into
+// coroutines, or calls close_waiting, and leaves `coro.close` to coroutines.
 //
-// Threads. The context is run by the OS thread of the Lua state; operations may end on others, if
-// their handlers are posted to it, as executors do. Handlers are called in main, unless the context
-// is run in a coroutine: by run_in(L, ...).
+// Threads. The context is run by the OS thread that uses the Lua state. I/O objects of another
+// context complete there; the token is bound to this one then:
+//     asio::bind_executor(context.get_executor(), luacoro::use_coroutine(L))
+// Handlers are called in main, unless the context is run in a coroutine: by run_in(L, ...).
 //
 // Errors. What a coroutine that nobody has resumed fails with is thrown out of context.run(), which
-// can be called again.
+// can be called again. Misuse is a std::logic_error there, and the coroutine waits on, for `throw`,
+// `close` or the collector: a handler that is called on another OS thread than the operation was
+// begun on; a context that is run in a coroutine without run_in.
 //
-// Ending. Pending operations keep their coroutines alive. The context may be destroyed before the
-// Lua state or after it: either way nothing runs any more. But destructors of waiting frames do not
-// run then; to have them run, call close_waiting(L) before lua_close.
+// Ending. Pending operations keep their coroutines alive. Timers, sockets and buffers in their
+// frames go with the Lua state, so that is closed when no operation uses them any more: after
+// close_waiting, which has the frames' destructors run, or after the context was destroyed, when
+// none do.
 //
 // Asio 1.19 or newer; Boost.Asio of Boost 1.77 or newer instead where LUACORO_BOOST_ASIO is
 // defined.
@@ -100,9 +106,14 @@ void spawn(lua_State* L, Context& context, int n = 0);
 template <typename F>
 decltype(auto) run_in(lua_State* L, F&& f);
 
-// Closes every coroutine that waits for an operation, so that the destructors in its frames run.
-// To be called in main, while the context is not running. MAY SWITCH.
-void close_waiting(lua_State* L);
+// Ends every coroutine that waits for an operation, so that the destructors in its frames run:
+// throws "closed by the host" into it, and closes it if it waits again. Runs the context, where
+// operations are cancelled, until nobody waits any more; errors of the coroutines are dropped, and
+// those that were spawned meanwhile do not start. To be called while the context is not running.
+// Throws error if coroutines wait again a hundred times, or for what the context does not end; what
+// handlers of the context throw. MAY SWITCH.
+template <typename Context>
+void close_waiting(lua_State* L, Context& context);
 
 }  // namespace luacoro
 

@@ -198,12 +198,65 @@ int connect_tls(lua_State* L) {
   return 0;
 }
 
+// Lua: wait_for_line(): with its buffer in the frame, which the operation writes to at its end
+int wait_for_line(lua_State* L) {
+  guarded here;
+  tcp::socket socket(*context);
+  socket.async_connect(acceptor->local_endpoint(), use_coroutine(L));
+  std::string line;
+  net::async_read_until(socket, net::dynamic_buffer(line), '\n', use_coroutine(L));
+  return push(L, line);
+}
+
+// Lua: hold(f): calls it with something to destroy below
+int hold(lua_State* L) {
+  guarded here;
+  return call(L, 0);
+}
+
+// Lua: insist(): goes on waiting whatever happens, a thousand times
+int insist(lua_State* L) {
+  guarded here;
+  for (int i = 0; i < 1000; ++i) {
+    try {
+      net::steady_timer(*context, hours(24)).async_wait(use_coroutine(L));
+    } catch (const std::exception&) {
+      continue;
+    }
+  }
+  return 0;
+}
+
+// Lua: sleep_elsewhere() -> whether it went on on the same OS thread, though another one waited
+int sleep_elsewhere(lua_State* L) {
+  guarded here;
+  const std::thread::id before = std::this_thread::get_id();
+  net::thread_pool others(1);
+  const auto work = net::make_work_guard(*context);
+  net::steady_timer timer(others, milliseconds(1));
+  timer.async_wait(net::bind_executor(context->get_executor(), use_coroutine(L)));
+  return push(L, std::this_thread::get_id() == before);
+}
+
 // Lua: run(): the context, in the current thread
 int run_context(lua_State* L) {
   run_in(L, [] {
     context->restart();
     context->run();
   });
+  return 0;
+}
+
+// Lua: run_some(): until nothing is ready
+int run_some(lua_State*) {
+  context->restart();
+  context->poll();
+  return 0;
+}
+
+// Lua: close_all()
+int close_all(lua_State* L) {
+  close_waiting(L, *context);
   return 0;
 }
 
@@ -237,7 +290,12 @@ class Asio : public ::testing::TestWithParam<const char*> {
     host_->set_function("connect", function<connect>);
     host_->set_function("serve_tls", function<serve_tls>);
     host_->set_function("connect_tls", function<connect_tls>);
+    host_->set_function("wait_for_line", function<wait_for_line>);
+    host_->set_function("hold", function<hold>);
+    host_->set_function("insist", function<insist>);
+    host_->set_function("sleep_elsewhere", function<sleep_elsewhere>);
     host_->set_function("run", function<run_context>);
+    host_->set_function("run_some", function<run_some>);
     host_->set_function("spawn", function<spawn_it>);
     host_->set_function("run_as_in_main", function<run_as_in_main>);
     run(R"(
@@ -346,6 +404,19 @@ TEST_P(Asio, SpawnsCoroutinesThatNobodyWaitsFor) {
   )");
 }
 
+TEST_P(Asio, SpawnsCoroutinesWithManyArguments) {
+  run(R"(
+    local many = {}
+    for i = 1, 2000 do many[i] = i end
+    many[1000] = nil
+    spawn(function(...) log = { select("#", ...), ... } end, fixture.unpack(many, 1, 2000))
+    fixture.collect()
+    run()
+    assert(log[1] == 2000 and log[2] == 1 and log[1001] == nil and log[2001] == 2000)
+    log = {}
+  )");
+}
+
 TEST_P(Asio, RefusesToWaitInMain) {
   run("local ok, err = pcall(sleep, 1)\n"
       "assert(err:find 'outside a coroutine', err)");
@@ -380,6 +451,16 @@ TEST_P(Asio, WaitsInsideSortsAndGenerators) {
 
 TEST_P(Asio, CompletesOnAnotherOsThreadThroughTheContext) {
   run("start(work_elsewhere) run() expect_log('true true')");
+}
+
+TEST_P(Asio, CompletesThroughTheExecutorThatTheTokenIsBoundTo) {
+  run("start(sleep_elsewhere) run() expect_log('true true')");
+}
+
+TEST_P(Asio, GoesWithALuaStateToAnotherOsThread) {
+  run("start(sleep, 0) run() expect_log('true')");
+  std::thread([this] { run("start(sleep, 0) run() expect_log('true')"); }).join();
+  run("start(sleep, 0) run() expect_log('true')");
 }
 
 TEST_P(Asio, RefusesToBeRunByAnotherOsThread) {
@@ -507,13 +588,55 @@ TEST_P(Asio, EndsWithWaitsPendingAndTheStateClosedFirst) {
   guarded::alive = 0;
 }
 
-TEST_P(Asio, RunsDestructorsOfWhatWaitsOnDemand) {
-  run("for i = 1, 10 do start(wait, i) end\n"
-      "start(function() coroutine.wrap(function() wait(11) end)() end)");
-  EXPECT_EQ(guarded::alive, 11);
-  close_waiting(host_->L);
+TEST_P(Asio, EndsWhatWaitsOnDemand) {
+  run(R"(
+    for i = 1, 10 do start(sleep, 100000) end
+    for i = 1, 3 do start(wait_for_line) end
+    run_some()
+    -- Generators that wait, of either library, and who waits for them.
+    start(hold, function() coroutine.wrap(function() sleep(100000) end)() end)
+    start(hold, function() fixture.standard.wrap(function() sleep(100000) end)() end)
+    start(function() table.sort({ 1, 2 }, function() return sleep(100000) end) end)
+    -- Not without being closed.
+    start(function() while true do pcall(sleep, 100000) end end)
+    start(function()
+      fixture.standard.wrap(function() for _ = 1, 5 do pcall(sleep, 100000) end end)()
+    end)
+    spawn(function() never = true end)
+  )");
+  EXPECT_EQ(guarded::alive, 20);
+  close_waiting(host_->L, *context);
   EXPECT_EQ(guarded::alive, 0);
+  host_->run("assert(never == nil)");
+  // Whatever they used is not used any more.
+  host_.reset();
+  acceptor.reset();
+  context->restart();
   context->run();
+}
+
+TEST_P(Asio, EndsWhatWaitsWhereItRunsInACoroutine) {
+  host_->set_function("close_all", function<close_all>);
+  run(R"(
+    start(sleep, 100000)
+    local closer = start(close_all)
+    expect_log("false closed by the host") -- which ends by a transfer to main
+    coro.transfer(closer)
+    expect_log("true")
+  )");
+}
+
+TEST_P(Asio, DoesNotEndWhatWaitsAgainAndAgain) {
+  run("start(insist)");
+  try {
+    close_waiting(host_->L, *context);
+    FAIL() << "no error";
+  } catch (const error& e) {
+    EXPECT_STREQ(e.what(), "coroutines that are closed wait again and again");
+  }
+  acceptor.reset();
+  context_.reset();
+  guarded::alive = 0;  // the one that waits goes with the state
 }
 
 }  // namespace

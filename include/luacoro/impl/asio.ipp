@@ -19,7 +19,7 @@ struct frame_base {
 struct universe {
   const luacoro_abi* coro;
   lua_State* current;  // where handlers are called, and who goes on when somebody waits
-  std::thread::id os_thread = std::this_thread::get_id();
+  bool is_closing = false;
   operation* first = nullptr;
 
   // As a target of the C functions, where main is NULL.
@@ -65,8 +65,10 @@ struct operation {
 
   std::shared_ptr<universe> home;  // null: the Lua state is closed
   lua_State* thread;
+  std::thread::id os_thread = std::this_thread::get_id();
   frame_base* frame;  // null: completed, or nobody waits any more
   bool is_suspended = false;
+  int ended_in = 0;  // the round of close_waiting
   int kept = LUA_NOREF;
   luacoro_waiter waiter{};
   net::cancellation_signal signal;
@@ -144,7 +146,7 @@ class handler {
   }
 
   void operator()(Args... args) {
-    if (op_->home && op_->home->os_thread != std::this_thread::get_id()) {
+    if (op_->home && op_->os_thread != std::this_thread::get_id()) {
       (void)op_.release();  // it cannot even be destroyed here
       throw std::logic_error("luacoro: the context is run by another OS thread than the Lua state");
     }
@@ -210,29 +212,79 @@ void wait_for(Frame& here) {
   if (!here.results) throw error("the operation was dropped without completing");
 }
 
-// The function of a thread that is spawned. Upvalues: the universe, the number of arguments, the
-// function, the arguments. Holds nothing while it waits.
+// The function of a thread that is spawned: calls its first argument with the others. Upvalue: the
+// universe. Holds nothing while it waits.
 inline int run_spawned(lua_State* L) {
   const auto& home = *static_cast<const universe*>(lua_touserdata(L, lua_upvalueindex(1)));
-  const int n = static_cast<int>(lua_tointeger(L, lua_upvalueindex(2)));
-  luaL_checkstack(L, n + 1, "too many values");
-  for (int i = 0; i <= n; ++i) lua_pushvalue(L, lua_upvalueindex(3 + i));
-  lua_call(L, n, 0);
+  lua_call(L, lua_gettop(L) - 1, 0);
   const luacoro_abi& coro = *home.coro;
   return coro.transfer(&coro, L, home.target(), 0);
 }
 
+// Somebody who waits for an operation, and was ended in one of these rounds.
+inline operation* find_waiting(const universe& home, int from, int to) noexcept {
+  operation* op = home.first;
+  while (op != nullptr && (op->frame == nullptr || op->ended_in < from || op->ended_in >= to))
+    op = op->next;
+  return op;
+}
+
+// In a coroutine that may wait until the other one has ended. Upvalues: the universe, the thread.
+inline int close_or_throw(lua_State* L) {
+  const auto& home = *static_cast<const universe*>(lua_touserdata(L, lua_upvalueindex(1)));
+  const luacoro_abi& coro = *home.coro;
+  struct target {
+    const luacoro_abi& coro;
+    lua_State* T;
+  } what{coro, lua_tothread(L, lua_upvalueindex(2))};
+  const auto close = [](lua_State* L, void* data) {
+    const target& what = *static_cast<target*>(data);
+    (void)what.coro.close(&what.coro, L, what.T);
+    return 0;
+  };
+  const bool is_refused = coro.protect(&coro, L, close, &what, 0) < 0;
+  if (is_refused) coro.throw_error(&coro, L, what.T);
+  return coro.transfer(&coro, L, home.target(), 0);
+}
+
+// It is thrown into, as its resumers are to end, too; or closed, if it has waited again. Returns
+// when it waits for the context.
+inline void end_wait(lua_State* L, const operation& op) {
+  const luacoro_abi& coro = *op.home->coro;
+  const auto end = [&] {
+    lua_pushlightuserdata(L, op.home.get());
+    lua_rawgeti(L, LUA_REGISTRYINDEX, op.kept);
+    if (op.ended_in == 1) {
+      lua_pushliteral(L, "closed by the host");
+      coro.throw_error(&coro, L, op.thread);
+    } else {
+      lua_pushcclosure(L, close_or_throw, 2);
+      coro.transfer(&coro, L, coro.create(&coro, L), 0);
+    }
+  };
+  try {
+    protect_with(coro, L, 0, end);
+  } catch (const error&) {  // of the coroutine
+  }
+}
+
 inline void start(operation& op) {
   const std::shared_ptr<universe> home = op.home;
-  if (!home) return;
+  if (!home || home->is_closing) return;
   lua_State* L = home->current;
   const luacoro_abi& coro = *home->coro;
   const int top = lua_gettop(L);
   const auto go = [&] {
-    luaL_checkstack(L, 1, "too many values");
+    luaL_checkstack(L, 2, "too many values");
     lua_rawgeti(L, LUA_REGISTRYINDEX, op.kept);
     op.release();
-    coro.transfer(&coro, L, op.thread, 0);
+    const int kept = lua_gettop(L);
+    lua_rawgeti(L, kept, 0);
+    const int n = static_cast<int>(lua_tointeger(L, -1));
+    lua_pop(L, 1);
+    luaL_checkstack(L, n + LUA_MINSTACK, "too many values");
+    for (int i = 1; i <= n; ++i) lua_rawgeti(L, kept, i);
+    coro.transfer(&coro, L, op.thread, n);
   };
   protect_with(coro, L, 0, go);
   lua_settop(L, top);
@@ -306,14 +358,18 @@ void spawn(lua_State* L, Context& context, int n) {
   const luacoro_abi& coro = *home->coro;
   lua_State* T = nullptr;
   int kept = LUA_NOREF;
+  // What is kept until it starts: a table of the function and its arguments, and the thread.
   const auto make = [&] {
-    luaL_checkstack(L, 2, "too many values");
+    luaL_checkstack(L, LUA_MINSTACK, "too many values");
+    lua_createtable(L, n + 2, 1);
+    lua_insert(L, 1);
+    for (int i = n + 1; i > 0; --i) lua_rawseti(L, 1, i);
+    lua_pushinteger(L, n + 1);
+    lua_rawseti(L, 1, 0);
     lua_pushlightuserdata(L, home.get());
-    lua_pushinteger(L, n);
-    lua_insert(L, 1);
-    lua_insert(L, 1);
-    lua_pushcclosure(L, detail::run_spawned, n + 3);
+    lua_pushcclosure(L, detail::run_spawned, 1);
     T = coro.create(&coro, L);
+    lua_rawseti(L, 1, n + 2);
     kept = luaL_ref(L, LUA_REGISTRYINDEX);
   };
   detail::protect_with(coro, L, n + 1, make);
@@ -333,26 +389,32 @@ decltype(auto) run_in(lua_State* L, F&& f) {
   return std::forward<F>(f)();
 }
 
-inline void close_waiting(lua_State* L) {
+template <typename Context>
+void close_waiting(lua_State* L, Context& context) {
   const std::shared_ptr<detail::universe> home = detail::universe_of(L);
-  const luacoro_abi& coro = *home->coro;
-  const auto find_waiting = [&] {
-    detail::operation* op = home->first;
-    while (op != nullptr && op->frame == nullptr) op = op->next;
-    return op;
-  };
-  while (detail::operation* op = find_waiting()) {
-    lua_State* T = op->thread;
-    const auto close = [&] { (void)coro.close(&coro, L, T); };
-    try {
-      detail::protect_with(coro, L, 0, close);
-    } catch (const error&) {
-      // It stands under a standard resume, or waits for another one: its frames stay.
+  struct closing {
+    detail::universe& home;
+    explicit closing(detail::universe& u) : home(u) { home.is_closing = true; }
+    ~closing() { home.is_closing = false; }
+  } here(*home);
+  const auto end_all = [&] {
+    for (int round = 1; detail::find_waiting(*home, 0, round) != nullptr; ++round) {
+      if (round > 100) throw error("coroutines that are closed wait again and again");
+      while (detail::operation* op = detail::find_waiting(*home, 0, round)) {
+        op->ended_in = round;
+        detail::end_wait(L, *op);
+      }
+      auto handlers = std::size_t{1};
+      while (handlers > 0 && detail::find_waiting(*home, round, round + 1) != nullptr) {
+        context.restart();
+        try {
+          handlers = context.run_one();
+        } catch (const error&) {  // of a coroutine
+        }
+      }
     }
-    if (find_waiting() != op || op->frame == nullptr) continue;
-    op->release();
-    op->leave_frame();
-  }
+  };
+  run_in(L, end_all);
 }
 
 }  // namespace luacoro
