@@ -147,6 +147,9 @@ inline void push_weak_array(lua_State* L, std::size_t n) {
 
 // ---- debug hooks -----------------------------------------------------------------------------
 
+// All threads have the same.
+inline constexpr bool hook_is_shared = is_luajit;
+
 // A thread's, to be put back.
 struct saved_hook {
   lua_State* thread = nullptr;

@@ -3,13 +3,20 @@
 #include "module/edge.h"
 
 namespace luacoro {
+
+void check_closes(lua_State* L, const runtime& rt) {
+  if (rt.current->closes >= most_closes)
+    luaL_error(L, "C stack overflow (coroutines closed inside one another)");
+}
+
 namespace {
 
 // What 5.4's close gives for a thread that is dead already: the error it died by, once.
-int report_dead(lua_State* L, lua_State* T) {
+int report_dead(lua_State* L, runtime& rt, lua_State* T) {
   bool failed = false;
   if (lua::has_close) {
-    failed = lua::close(T) != LUA_OK;
+    check_closes(L, rt);
+    failed = close_here(rt, T) != LUA_OK;
   } else {
     failed = lua_status(T) > LUA_YIELD && lua_gettop(T) > 0;
   }
@@ -31,7 +38,7 @@ int edges::close(lua_State* L) {
   if (T == L) return luaL_error(L, "cannot close a running coroutine");
 
   const place at = find(rt, T);
-  if (at.where == standing::dead) return report_dead(L, T);
+  if (at.where == standing::dead) return report_dead(L, rt, T);
   if (at.where == standing::busy || is_normal(at.how) || at.on == &rt.host || T == rt.main)
     return luaL_error(L, "cannot close a normal coroutine");
   if (at.where == standing::fresh && !lua::has_close) {
@@ -41,7 +48,7 @@ int edges::close(lua_State* L) {
   }
   if (!needs_unwinding(rt, T, at)) {
     if (at.on != nullptr) unmount(rt, *at.on);
-    return report_dead(L, T);
+    return report_dead(L, rt, T);
   }
   if (at.on != nullptr && at.on->base != T)
     return luaL_error(L, "cannot close a coroutine that is suspended inside a standard resume");
@@ -57,6 +64,8 @@ int edges::close(lua_State* L) {
               .how = waiting::close,
               .resumes = true,
               .error = true};
+  if (rt.current->depth >= rt.configured.max_depth)
+    raise_problem(L, rt, problem::too_deep, "close");
   if (const problem why = prepare(rt, d, by_ticket(rt)); why != problem::none)
     raise_problem(L, rt, why, "close");
   start_unwinding(rt, d);

@@ -13,6 +13,8 @@ const char* text_of(problem why) noexcept {
     case problem::not_resumed: return "attempt to yield from a coroutine that was not resumed";
     case problem::in_finalizer: return "attempt to transfer inside a finalizer";
     case problem::too_many_values: return "too many values to transfer";
+    case problem::above_main:
+      return "attempt to leave a standard coroutine that main runs inside another coroutine";
     case problem::closed: return "cannot run a coroutine while the Lua state is being closed";
     case problem::no_memory: return "not enough memory";
     default: return "";

@@ -84,6 +84,9 @@ void check_function(lua_State* L);
 // A new thread for the function on top.                                MAY RAISE (memory). [-0, +1]
 lua_State* push_thread_for(lua_State* L, runtime& rt);
 
+// May one more thread be closed inside others, on this C stack?                    MAY RAISE (no).
+void check_closes(lua_State* L, const runtime& rt);
+
 // What `status` says of a thread, asked in L.
 enum class status_word : std::uint8_t { suspended, running, normal, dead };
 [[nodiscard]] status_word status_of(const runtime& rt, lua_State* L, lua_State* T) noexcept;

@@ -1,5 +1,6 @@
 // resume, and calling what `wrap` made.
 #include "module/edge.h"
+#include "threads/closing.h"
 
 namespace luacoro {
 
@@ -38,9 +39,10 @@ namespace {
 
 // 5.4's `wrap` raises the error that its thread died by, if nobody closed the thread since.
 // MAY SWITCH (__close metamethods run).
-void raise_unclosed_error(lua_State* L, lua_State* T) {
+void raise_unclosed_error(lua_State* L, runtime& rt, lua_State* T) {
   if (!lua::has_close || lua_status(T) <= LUA_YIELD) return;
-  const bool adds_position = lua::close(T) != LUA_ERRMEM && lua::wrap_adds_position(T, -1);
+  check_closes(L, rt);
+  const bool adds_position = close_here(rt, T) != LUA_ERRMEM && lua::wrap_adds_position(T, -1);
   if (adds_position) luaL_where(L, 1);
   lua_xmove(T, L, 1);
   if (adds_position) lua_concat(L, 2);
@@ -61,7 +63,7 @@ int resume_thread(lua_State* L, runtime& rt, lua_State* to) {
 int resume_wrapped_thread(lua_State* L, runtime& rt, lua_State* to) {
   departure d{.from = L, .to = to, .at = {}, .values = lua_gettop(L), .how = waiting::wrap};
   if (const problem why = prepare_resume(rt, d); why != problem::none) {
-    if (why == problem::to_dead) raise_unclosed_error(L, to);
+    if (why == problem::to_dead) raise_unclosed_error(L, rt, to);
     raise_refusal(L, rt, why);
   }
   return go(L, rt, d);

@@ -35,8 +35,11 @@ int transfer_plainly(lua_State* L) {
   const leaving way = way_to_leave(rt, L);
   const std::size_t ticket = ticket_of<lua::by_layout>(rt, to);
   if (way == leaving::unmounted) {
-    if (is_unmounted(ticket) && has_room(rt, to, n))
-      return depart_unmounted<how>(L, rt, to, unmounted_place(ticket), n);
+    if (is_unmounted(ticket) && has_room(rt, to, n)) {
+      const place at = unmounted_place(ticket);
+      if (takes_values(at)) [[likely]]
+        return depart_unmounted<how>(L, rt, to, at, n);
+    }
   } else if (carrier* there = mounted_on(rt, to, ticket);
              there != nullptr && is_plain_target(*there, to) && way != leaving::in_general &&
              has_room(rt, to, n)) [[likely]] {

@@ -75,13 +75,14 @@ bool conclude_plainly(runtime& rt, carrier& self, int status, int n) noexcept {
 void conclude(runtime& rt, carrier& self, int status, int n) noexcept {
   lua_State* T = self.base;
   if (take_back_error(rt, T)) status = LUA_ERRRUN;
-  if (self.unwinding.active && status != LUA_YIELD) end_unwinding(self);
+  if (self.unwinding.active && status != LUA_YIELD) end_unwinding(rt, self);
 
   heir next = find_heir(rt, self);
   const bool failed = status != LUA_OK && status != LUA_YIELD;
   if (lua::has_close && failed && next.resumed && closes_failed(next.at.how)) {
-    status = lua::close(T);      // MAY SWITCH: __close metamethods run,
-    next = find_heir(rt, self);  // and meanwhile the resumer may have gone on
+    status = lua::close(T);  // MAY SWITCH: __close metamethods run, and meanwhile
+    if (self.unwinding.active) end_unwinding(rt, self);  // somebody else may have closed it,
+    next = find_heir(rt, self);                          // and the resumer may have gone on
   }
   const bool closed = next.resumed && next.at.how == waiting::close;
   if (status == LUA_YIELD && (!next.resumed || closed)) {
@@ -89,6 +90,7 @@ void conclude(runtime& rt, carrier& self, int status, int n) noexcept {
     return;
   }
   ++rt.switches;
+  if (next.at.on != nullptr) keep_mounted(rt, *next.at.on);
   const failure report{T, nullptr, next.thread, next.at.how, next.resumed, status == LUA_ERRMEM};
   if (closed) {
     report_close(rt, T, status, next.thread);

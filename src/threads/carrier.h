@@ -54,6 +54,7 @@ struct carrier {
   bool was_used = false;         // since it was last looked after, idle (collection.h)
   unsigned depth = 0;            // of the resumers that wait for the base, one for the other
   lua_State* mourned = nullptr;  // the base, if its collection is to free this stack
+  unsigned closes = 0;           // that run __close metamethods on it, one inside the other
   std::uint64_t was_away = 0;    // switches that the base waited for, unmounted, until it came here
   unsigned index = 0;            // among all carriers; the host is 0
   runtime* home = nullptr;

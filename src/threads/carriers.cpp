@@ -42,6 +42,7 @@ void carriers::put_idle(carrier& c, std::size_t kept) noexcept {
   c.suspended = nullptr;
   c.resumer = {};
   c.unwinding = {};
+  c.closes = 0;
   c.was_used = true;
   if (idle_.size() > kept) {
     give_back(*idle_.front());

@@ -10,8 +10,12 @@ bool is_deep(lua_State* L, int levels) noexcept {
 }
 
 int depth_of(lua_State* L) noexcept {
-  int depth = 1;
-  while (is_deep(L, depth + 1)) ++depth;
+  int depth = 1, beyond = 2;
+  for (; is_deep(L, beyond); beyond *= 2) depth = beyond;
+  while (beyond - depth > 1) {
+    const int middle = depth + (beyond - depth) / 2;
+    (is_deep(L, middle) ? depth : beyond) = middle;
+  }
   return depth;
 }
 
@@ -49,9 +53,34 @@ void start_unwinding(runtime& rt, const departure& d) noexcept {
   lua_sethook(d.to, keep_unwinding, LUA_MASKCALL | LUA_MASKCOUNT, 1);
 }
 
-void end_unwinding(carrier& c) noexcept {
-  lua::put_back(c.unwinding.before);
+void end_unwinding(runtime& rt, carrier& c) noexcept {
+  lua::saved_hook before = c.unwinding.before;
   c.unwinding = {};
+  // Where all threads have one hook, that of an unwinding that began meanwhile goes on, and what it
+  // is to put back is what this one was; and if the program has set its own, that stays.
+  if (lua::hook_is_shared) {
+    before.thread = rt.main;
+    for (std::size_t i = 1; i < rt.pool.size(); ++i) {
+      auto& other = rt.pool.at(i)->unwinding;
+      if (!other.active || other.before.hook != keep_unwinding) continue;
+      other.before = before;
+      return;
+    }
+    if (lua_gethook(rt.main) != keep_unwinding) return;
+  }
+  lua::put_back(before);
+}
+
+void forget_unwinding(runtime& rt, carrier& c) noexcept {
+  if (lua::hook_is_shared) end_unwinding(rt, c);  // else it goes with its thread
+}
+
+int close_here(runtime& rt, lua_State* T) noexcept {
+  carrier& here = *rt.current;
+  ++here.closes;
+  const int status = lua::close(T);
+  --here.closes;
+  return status;
 }
 
 }  // namespace luacoro

@@ -21,6 +21,13 @@ inline constexpr const char* closing_text = "coroutine closed";
 void start_unwinding(runtime& rt, const departure& d) noexcept;
 
 // The base of the carrier is dead.
-void end_unwinding(carrier& c) noexcept;
+void end_unwinding(runtime& rt, carrier& c) noexcept;
+// It was collected.
+void forget_unwinding(runtime& rt, carrier& c) noexcept;
+
+// lua::close, whose __close metamethods run on the C stack that this is called on. What they close
+// is closed inside, so many times as Lua lets C functions call each other. MAY SWITCH. T: [?, +?]
+inline constexpr unsigned most_closes = 190;
+int close_here(runtime& rt, lua_State* T) noexcept;
 
 }  // namespace luacoro

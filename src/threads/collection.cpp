@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "threads/closing.h"
 #include "threads/mounting.h"
 #include "threads/ticket.h"
 
@@ -32,6 +33,15 @@ bool is_there(const runtime& rt, int slot) noexcept {
   const bool there = !lua_isnil(rt.shelf, -1);
   lua_pop(rt.shelf, 1);
   return there;
+}
+
+// MAY RAISE (memory). [-0, +0]
+int make_spare_worker(lua_State* L) {
+  runtime& rt = runtime_of_universe(L);
+  lua_State* made = lua_newthread(L);
+  put_on_shelf(rt, L, runtime::spare_worker_thread);
+  rt.spare_worker = made;
+  return 0;
 }
 
 // False if there is no memory for it, or no C stack left: whoever mounts next tries again.
@@ -69,6 +79,7 @@ void bury_collected(runtime& rt, lua_State* L) noexcept {
       any_left = true;
     } else {
       rt.warm -= c.is_warm;
+      if (c.unwinding.active) forget_unwinding(rt, c);
       rt.pool.abandon(c, rt.configured.warm_stacks);
     }
   }
@@ -91,6 +102,9 @@ problem prepare_to_mount(runtime& rt, lua_State* L, const carrier* target) noexc
   if (rt.closed) return problem::closed;
   if (rt.pool.size() >= rt.mourned_capacity &&
       lua::call_protected(L, widen_mourned, nullptr) != LUA_OK)
+    return problem::no_memory;
+  if (L == rt.worker && rt.spare_worker == nullptr &&
+      lua::call_protected(L, make_spare_worker, nullptr) != LUA_OK)
     return problem::no_memory;
   const bool was_watching = rt.watching;  // though its finalizer may have failed to run
   if (!watch(rt, L)) return problem::no_memory;

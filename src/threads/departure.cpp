@@ -1,5 +1,7 @@
 #include "threads/departure.h"
 
+#include <utility>
+
 #include "base/check.h"
 #include "threads/raising.h"
 
@@ -18,13 +20,36 @@ problem make_room(const runtime& rt, const departure& d) noexcept {
 // `from` may not be unmounted, or waits in a finalizer: may it leave at all?
 problem check_leaving(runtime& rt, departure& d) noexcept {
   // What runs on the worker are finalizers, since coro's own functions do not switch.
+  d.leaves_worker = d.from == rt.worker;
   if (rt.finalizing != nullptr || d.from == rt.worker || lua::in_finalizer(d.from, rt.layout)) {
     // A thread resumed inside a finalizer, and those that it resumes, come back there.
     if (!d.resumes && !(d.how == waiting::yield && rt.finalizing != nullptr))
       return problem::in_finalizer;
     d.enters_finalizer = rt.finalizing == nullptr;
   }
-  return problem::none;
+  if (d.leaves_worker && rt.spare_worker == nullptr) return problem::unprepared;
+  // Main runs below, called back, and cannot be found where it is.
+  const bool is_above_main = d.from != rt.current->base && d.from != rt.main &&
+                             rt.current != &rt.host && rt.host.suspended == rt.main &&
+                             find(rt, rt.main).where == standing::busy;
+  return is_above_main ? problem::above_main : problem::none;
+}
+
+// The worker waits in a finalizer: another one works meanwhile, on whose stack it is kept alive.
+void replace_worker(runtime& rt) noexcept {
+  push_thread(rt.spare_worker, rt.worker);
+  rt.worker = std::exchange(rt.spare_worker, nullptr);
+  lua_pushvalue(rt.shelf, runtime::spare_worker_thread);
+  lua_replace(rt.shelf, runtime::worker_thread);
+}
+
+void return_worker(runtime& rt) noexcept {
+  rt.spare_worker = rt.worker;
+  rt.worker = lua_tothread(rt.spare_worker, 1);
+  lua_pushvalue(rt.shelf, runtime::worker_thread);
+  lua_replace(rt.shelf, runtime::spare_worker_thread);
+  lua_xmove(rt.spare_worker, rt.shelf, 1);
+  lua_replace(rt.shelf, runtime::worker_thread);
 }
 
 void leave_finalizer(runtime& rt) noexcept {
@@ -76,6 +101,7 @@ void hand_over(runtime& rt, departure& d) noexcept {
     if (here.mourned != here.base) mourn(rt, here);
   }
   if (d.enters_finalizer) rt.finalizing = &here;
+  if (d.leaves_worker) replace_worker(rt);
   set_next(rt, d.to, d.at, link, *d.there);
 }
 
@@ -87,9 +113,15 @@ int leave(lua_State* L, runtime& rt, const departure& d) {
     return lua::yield_frame(L, arrive_unmounted, rt);
   }
   const bool in_hook = lua::leave_hook(L, rt.layout);
+  // Main was called back: whoever it resumed before finds the end of that wait, until it goes on.
+  const bool buries_host = L == rt.main && &here != &rt.host;
+  const std::uint64_t wait_below = rt.host.wait;
+  if (buries_host) rt.host.wait = 0;
   rt.current = &there;
   switch_context(here.left_at, there.left_at);
+  if (buries_host) rt.host.wait = wait_below;
   if (in_hook) lua::enter_hook_again(L, rt.layout);
+  if (d.leaves_worker) return_worker(rt);
   if (d.enters_finalizer) leave_finalizer(rt);
   return arrive(L, rt);
 }

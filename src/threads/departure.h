@@ -31,6 +31,7 @@ struct departure {
   bool unmounts = false;
   bool is_warm = false;  // could be unmounted, but is not
   bool enters_finalizer = false;
+  bool leaves_worker = false;
   carrier* there = nullptr;  // that `to` will run on
 };
 

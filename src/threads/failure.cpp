@@ -7,17 +7,25 @@
 namespace luacoro {
 namespace {
 
+// What is made on the worker goes to the scratch thread, and to who gets it when no finalizer can
+// run any more: that one waits until then as it did. On 5.1 finalizers run when the function has
+// returned, too, and what they raise is taken for its error.
 struct text_request {
   const char* text;
-  lua_State* to;
+  lua_State* scratch;
 };
 
 int push_text_protected(lua_State* L) {
   const auto& request = *static_cast<const text_request*>(lua_touserdata(L, 1));
   lua_pushstring(L, request.text);
-  lua_xmove(L, request.to, 1);
+  lua_xmove(L, request.scratch, 1);
   return 0;
 }
+
+struct report_request {
+  const failure& f;
+  lua_State* scratch;
+};
 
 // The error, also kept on top of the failed thread.                                         L: [+1]
 void push_error(lua_State* L, const failure& f) {
@@ -44,7 +52,8 @@ void push_position(lua_State* L, lua_State* T) {
 
 // false, error, traceback; or the error alone, with the caller's position where `wrap` adds it.
 int build_report(lua_State* L) {
-  const auto& f = *static_cast<const failure*>(lua_touserdata(L, 1));
+  const auto& request = *static_cast<const report_request*>(lua_touserdata(L, 1));
+  const failure& f = request.f;
   lua_settop(L, 0);
   if (returns_status(f.how)) {
     lua_pushboolean(L, 0);
@@ -58,21 +67,28 @@ int build_report(lua_State* L) {
       lua_concat(L, 2);
     }
   }
-  lua_xmove(L, f.recipient, lua_gettop(L));
+  lua_xmove(L, request.scratch, lua_gettop(L));
   return 0;
 }
 
 }  // namespace
 
 void push_text(runtime& rt, lua_State* to, const char* text) noexcept {
-  text_request request{text, to};
-  (void)lua::call_protected(rt.worker, push_text_protected, &request, to);
+  text_request request{text, rt.scratch};
+  const int before = lua_gettop(rt.scratch);
+  (void)lua::call_protected(rt.worker, push_text_protected, &request, rt.scratch);
+  lua_settop(rt.scratch, before + 1);
+  lua_xmove(rt.scratch, to, 1);
 }
 
 void report_failure(runtime& rt, const failure& f) noexcept {
   const bool as_status = returns_status(f.how);
-  failure request = f;
-  if (lua::call_protected(rt.worker, build_report, &request) != LUA_OK) {
+  report_request request{f, rt.scratch};
+  const int before = lua_gettop(rt.scratch);
+  (void)lua::call_protected(rt.worker, build_report, &request);
+  if (const int n = lua_gettop(rt.scratch) - before; n > 0) {
+    lua_xmove(rt.scratch, f.recipient, n);
+  } else {  // no memory
     if (as_status) lua_pushboolean(f.recipient, 0);
     if (f.text != nullptr) {
       push_text(rt, f.recipient, f.text);

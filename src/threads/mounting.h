@@ -29,6 +29,13 @@ void unmount(runtime& rt, carrier& on) noexcept;
 // Looks at one thread only: was it cold, and is unmounted now?
 [[nodiscard]] bool unmount_a_cold_one(runtime& rt, const carrier* target) noexcept;
 
+// The thread that is mounted there goes on next, though finalizers may run before: it is found
+// where it is now.
+inline void keep_mounted(runtime& rt, carrier& on) noexcept {
+  rt.warm -= on.is_warm;
+  on.is_warm = false;
+}
+
 // The thread that runs here could be unmounted and leaves for the target: is it to stay mounted?
 [[nodiscard]] inline bool stays_warm(runtime& rt, const carrier& here,
                                      const carrier* target) noexcept {

@@ -32,6 +32,7 @@ enum class problem : std::uint8_t {
   to_busy,      // the target runs another thread by a standard resume
   not_resumed,  // yield: there is no resumer
   in_finalizer,
+  above_main,  // in a standard coroutine of main's, which C code called back on another C stack
   to_closing,  // the target waits for the end of a thread that it closes
   too_many_values,
   too_deep,    // max_depth
@@ -81,6 +82,7 @@ struct runtime {
   lua_State* scratch = nullptr;
   lua_State* shelf = nullptr;
   lua_State* worker = nullptr;
+  lua_State* spare_worker = nullptr;  // for as long as a finalizer that runs on the worker resumes
   enum shelf_slot : int {
     mourned_array = 1,  // bases by their carriers' indices (collection.h)
     census_array,       // threads that coro made (census.h)
@@ -92,7 +94,8 @@ struct runtime {
     keeper_thread,
     scratch_thread,
     worker_thread,
-    shelf_slots = worker_thread
+    spare_worker_thread,
+    shelf_slots = spare_worker_thread
   };
   std::size_t mourned_capacity = 0;
   // Slots of the census: all, the one that was used last, to where those after it are free, and how

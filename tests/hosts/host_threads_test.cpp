@@ -45,6 +45,16 @@ int poll_and_go_on(lua_State* L) {
   return lua::yield_frame(L, after_poll, nobody);
 }
 
+// Lua: call_in_main(f): as a library does that keeps the main thread for its callbacks
+int call_in_main(lua_State* L) {
+  lua_State* main = lua::main_thread(L);
+  lua_settop(L, 1);
+  lua_xmove(L, main, 1);
+  if (lua_pcall(main, 0, 0, 0) == LUA_OK) return 0;
+  lua_xmove(main, L, 1);
+  return lua_error(L);
+}
+
 constexpr const char* threads_of_c = R"(
   coro.install()
   fixture.collect()
@@ -70,6 +80,7 @@ class HostThreads : public ::testing::TestWithParam<const char*> {
  protected:
   HostThreads() {
     host_.set_function("new_thread", new_thread);
+    host_.set_function("call_in_main", call_in_main);
     host_.set_function("run", run);
     host_.set_function("poll", poll);
     host_.set_function("poll_and_go_on", poll_and_go_on);
@@ -118,6 +129,57 @@ TEST_P(HostThreads, AreMainWhileTheyRunOnTheHostsStack) {
       return "end"
     end)
     expect("ended end", run(task))
+  )"),
+            "");
+}
+
+TEST_P(HostThreads, CallMainBackWhichIsNotYieldedToBelow) {
+  EXPECT_EQ(host_.run(R"(
+    local inner, caller
+    inner = coro.create(function()
+      coro.transfer(caller)
+      local ok, err = pcall(coro.yield, "to who waits below")
+      expect("false attempt to yield from a coroutine that was not resumed", ok, err)
+      coro.transfer(nil, "inner")
+    end)
+    caller = coro.create(function()
+      call_in_main(function()
+        expect("nil", coro.current())
+        expect("inner", coro.transfer(inner))
+      end)
+      coro.transfer(nil, "called back")
+    end)
+    expect("true called back", coro.resume(inner))
+    -- What it resumed goes on to be its own as soon as main waits there again.
+    local step = coro.wrap(function()
+      coro.transfer(caller)
+      coro.yield("yielded")
+    end)
+    caller = coro.create(function()
+      call_in_main(function() coro.transfer(coro.create(function() coro.transfer(nil) end)) end)
+      coro.transfer(coro.main)
+    end)
+    step()
+    inner, caller, step = nil, nil, nil
+  )"),
+            "");
+}
+
+TEST_P(HostThreads, CallMainBackWhoseStandardCoroutinesCannotBeLeft) {
+  EXPECT_EQ(host_.run(R"(
+    local other = coro.create(function() coro.transfer(nil, "other") end)
+    local results
+    coro.transfer(coro.create(function()
+      call_in_main(function()
+        results = { pcall(fixture.standard.wrap(function() return coro.transfer(other) end)) }
+        results[3] = coro.resume(coro.create(function() coro.yield() end))
+      end)
+      coro.transfer(nil)
+    end))
+    expect("false", results[1])
+    assert(results[2]:find("attempt to leave a standard coroutine that main runs", 1, true))
+    expect("true", results[3])
+    expect("other", coro.transfer(other))
   )"),
             "");
 }

@@ -264,6 +264,59 @@ describe("close", function()
       end
     end)
 
+    it("ends a thread that is suspended in a metamethod after it failed", function()
+      local before = coro.configure()
+      coro.configure { warm_stacks = 0 }
+      local thread
+      local closing = setmetatable({}, { __close = function() coro.transfer(nil) end })
+      local failing = load_closing [[
+        local x <close> = closing
+        error "expected"
+      ]]
+      coro.transfer(coro.create(function()
+        coro.wrap(function()
+          thread = coro.current()
+          failing(coro, closing)
+        end)()
+      end))
+      local closed
+      local closer = coro.create(function()
+        closed = pack(coro.close(thread))
+        thread = nil
+        coro.yield()
+      end)
+      coro.resume(closer)
+      fixture.collect()
+      assert.are.same({ n = 1, true }, closed)
+      assert.are.equal(0, coro.stats().pinned)
+      assert.are.same({ n = 1, true }, pack(coro.resume(closer)))
+      coro.configure(before)
+    end)
+
+    it("has a limit where metamethods close others", function()
+      local levels, failure = 0, nil
+      local create
+      local closing = setmetatable({}, {
+        __close = function()
+          local ok, err = pcall(coro.close, create())
+          if not ok then failure = failure or err end
+        end,
+      })
+      function create()
+        levels = levels + 1
+        local thread = coro.create(load_closing "local a <close> = closing; coro.yield()")
+        coro.resume(thread, coro, closing)
+        return thread
+      end
+      coro.close(create())
+      assert.matches("C stack overflow", failure)
+      assert.is_true(levels <= 200, tostring(levels))
+      levels, failure = 0, nil
+      coro.wrap(function() coro.close(create()) end)()
+      assert.matches("C stack overflow", failure)
+      assert.is_true(levels <= 200, tostring(levels))
+    end)
+
     it("gives the error of a __close metamethod", function()
       local closing = setmetatable({}, { __close = function() error("in close", 0) end })
       local thread = coro.create(load_closing "local a <close> = closing; coro.yield()")
@@ -273,6 +326,93 @@ describe("close", function()
       assert.are.same({ n = 1, true }, pack(coro.close(thread)))
     end)
   end
+
+  -- A pinned thread whose message handler, called by closing, does what it is given.
+  local function create_with_handler(handler)
+    local is_closing, creator = false, coro.current()
+    local thread = coro.create(function()
+      for _ = 1, 3 do
+        xpcall(in_sort(function()
+          if is_closing then return end
+          coro.transfer(creator)
+        end), function(err)
+          is_closing = true
+          handler(err)
+        end)
+      end
+      return "survived"
+    end)
+    coro.transfer(thread)
+    return thread
+  end
+
+  it("is not continued by a transfer", function()
+    local outcome, closer
+    local other = coro.create(function()
+      outcome = pack(pcall(coro.transfer, closer, "not from here"))
+      coro.transfer(nil)
+    end)
+    local thread = create_with_handler(function() coro.transfer(other) end)
+    local closed
+    closer = coro.create(function()
+      closed = pack(coro.close(thread))
+      coro.transfer(nil)
+    end)
+    coro.transfer(closer)
+    assert.is_false(outcome[1])
+    assert.matches("cannot transfer to a coroutine that is closing another one", outcome[2])
+    coro.transfer(thread)
+    assert.are.same({ n = 1, true }, closed)
+  end)
+
+  it("of several threads at once unwinds each of them", function()
+    local threads, closed = {}, {}
+    for i = 1, 3 do
+      threads[i] = create_with_handler(function() coro.transfer(nil, i) end)
+    end
+    for i, thread in ipairs(threads) do
+      local at = coro.transfer(coro.create(function()
+        closed[i] = pack(coro.close(thread))
+        coro.transfer(nil, "closed " .. i)
+      end))
+      assert.are.equal(i, at)
+    end
+    for _, i in ipairs { 2, 1, 3 } do
+      assert.are.equal("closed " .. i, coro.transfer(threads[i]))
+      assert.are.same({ n = 1, true }, closed[i])
+      assert.are.equal("dead", coro.status(threads[i]))
+    end
+    assert.is_nil((debug.gethook()))
+  end)
+
+  it("leaves alone the debug hook that is set meanwhile", function()
+    local thread = create_with_handler(function() coro.transfer(nil) end)
+    local closer = coro.create(function()
+      coro.close(thread)
+      coro.transfer(nil)
+    end)
+    coro.transfer(closer)
+    local hook = function() end
+    debug.sethook(hook, "c")
+    coro.transfer(thread)
+    local now = debug.gethook()
+    debug.sethook()
+    assert.are.equal(hook, now)
+  end)
+
+  it("nests as deep as max_depth tells", function()
+    local levels, failure = 0, nil
+    local function close_one()
+      levels = levels + 1
+      if levels > 5000 then error "no limit" end
+      local thread = create_with_handler(close_one)
+      local ok, err = pcall(coro.close, thread)
+      if not ok then failure = failure or err end
+    end
+    coro.wrap(close_one)()
+    assert.matches("C stack overflow", failure)
+    assert.is_true(levels <= coro.configure().max_depth + 1, tostring(levels))
+  end)
 
   it("refuses to be left for the closer by a thread that it closes", function()
     local refused

@@ -26,6 +26,64 @@ end
 describe("in a finalizer", function()
   fixture.leaves_nothing(before_each, after_each)
 
+  -- In a program of its own, whose cycles are short: f runs in finalizers time and again, also
+  -- while coro allocates what it reports of a thread that has failed.
+  local function while_finalizers_run(program)
+    return fixture.run([[
+      local coro = require "fixture".coro
+      local runs, is_inside, f = 0, false
+      local function renew()
+        runs = runs + 1
+        if newproxy then
+          getmetatable(newproxy(true)).__gc = renew
+        else
+          setmetatable({}, { __gc = renew })
+        end
+        if is_inside or not f then return end
+        is_inside = true
+        f()
+        is_inside = false
+      end
+      renew()
+      collectgarbage("setpause", 50)
+      collectgarbage("setstepmul", 10000)
+    ]] .. program)
+  end
+
+  it("threads fail as elsewhere, also where coro reports the failure of another one", function()
+    local output = while_finalizers_run [[
+      local wrong, expected = {}, "false expected string false expected"
+      function f()
+        local ok, err, traceback = coro.resume(coro.create(error), "expected", 0)
+        local results = { ok, err, type(traceback), pcall(coro.wrap(error), "expected", 0) }
+        for i = 1, #results do results[i] = tostring(results[i]) end
+        local result = table.concat(results, " ")
+        if result ~= expected then wrong[#wrong + 1] = result end
+      end
+      while runs < 3000 do f() end
+      f = nil
+      print(#wrong == 0 and "as expected" or wrong[1])
+    ]]
+    assert.are.equal("as expected\nend of program\nexit status 0\n", output)
+  end)
+
+  it("no C stack is taken from who waits for a thread that has just failed", function()
+    local output = while_finalizers_run [[
+      coro.configure { max_stacks = coro.stats().stacks_in_use + 2 }
+      local function deep(n)
+        if n == 0 then error "expected" end
+        deep(n - 1)
+        return n
+      end
+      function f() coro.resume(coro.create(function() end)) end
+      coro.wrap(function()
+        while runs < 500 do assert(not coro.resume(coro.create(deep), 25)) end
+      end)()
+      f = nil
+    ]]
+    assert.are.equal("end of program\nexit status 0\n", output)
+  end)
+
   it("generators work for which no C stack is left, and others go on after it", function()
     local before = coro.configure()
     local outside = coro.wrap(function()
