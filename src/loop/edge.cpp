@@ -7,8 +7,6 @@
 namespace luacoro::loop {
 namespace {
 
-constexpr const char* descriptor_type = "coro.loop.descriptor";
-
 // What the loop has of a wait that is over.
 void forget(lua_State* L, upvalue table, const wait& w) {
   lua_pushboolean(L, 0);
@@ -66,10 +64,6 @@ double check_timeout(lua_State* L, int index) {
   return lua_isnoneornil(L, index) ? -1 : luaL_checknumber(L, index);
 }
 
-descriptor** check_descriptor(lua_State* L) {
-  return static_cast<descriptor**>(luaL_checkudata(L, 1, descriptor_type));
-}
-
 // open(fd) -> descriptor: registered until it is released or collected
 int open(lua_State* L) {
   engine& of = engine_of_function(L);
@@ -77,7 +71,7 @@ int open(lua_State* L) {
   if (fd < 0) return 0;
   auto** owner = static_cast<descriptor**>(lua_newuserdata(L, sizeof(descriptor*)));
   *owner = nullptr;
-  luaL_getmetatable(L, descriptor_type);
+  lua_pushvalue(L, lua_upvalueindex(descriptors_upvalue));
   lua_setmetatable(L, -2);
   guarded(L, [&] {
     *owner = &of.open(fd);
@@ -86,9 +80,11 @@ int open(lua_State* L) {
   return 1;
 }
 
-// release(descriptor): whoever waits for it is told that it is closed
+// release(descriptor): whoever waits for it is told that it is closed. Their __gc, too.
 int release(lua_State* L) {
-  if (descriptor* d = *check_descriptor(L)) engine_of_function(L).release(*d);
+  auto** owner = static_cast<descriptor**>(lua_touserdata(L, 1));
+  if (owner == nullptr) return luaL_argerror(L, 1, "a descriptor expected");
+  if (*owner != nullptr) engine_of_function(L).release(**owner);
   return 0;
 }
 
@@ -335,12 +331,6 @@ int now(lua_State* L) {
   return 1;
 }
 
-int collect_descriptor(lua_State* L) {
-  auto** owner = static_cast<descriptor**>(lua_touserdata(L, 1));
-  if (*owner != nullptr) engine_of_function(L).release(**owner);
-  return 0;
-}
-
 int close_engine(lua_State* L) {
   auto** of = static_cast<engine**>(lua_touserdata(L, 1));
   delete *of;
@@ -364,10 +354,10 @@ constexpr luaL_Reg functions[] = {{"open", open},
                                   {"now", now},
                                   {"has_work", has_work}};
 
-// With the three values at `first` and after as upvalues.                                 [-0, +1]
+// With the values at `first` and after as upvalues.                                       [-0, +1]
 void push_function(lua_State* L, lua_CFunction function, int first) {
-  for (int i = 0; i < 3; ++i) lua_pushvalue(L, first + i);
-  lua_pushcclosure(L, function, 3);
+  for (int i = 0; i < upvalues; ++i) lua_pushvalue(L, first + i);
+  lua_pushcclosure(L, function, upvalues);
 }
 
 }  // namespace
@@ -383,11 +373,10 @@ void push_functions(lua_State* L) {
   guarded(L, [of] { *of = new engine; });
   lua_newtable(L);
   lua_newtable(L);
-
-  luaL_newmetatable(L, descriptor_type);
-  push_function(L, collect_descriptor, first);
+  // Of this engine alone: a state may have several, since a module can be loaded again.
+  lua_createtable(L, 0, 1);
+  push_function(L, release, first);
   lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
 
   lua_createtable(L, 0, static_cast<int>(std::size(functions)));
   for (const luaL_Reg& f : functions) {

@@ -101,6 +101,25 @@ describe("spawn and run", function()
   end)
 end)
 
+describe("the module", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("can be loaded again in one state, and each goes on alone", function()
+    local a, b = peers.connected(loop)
+    loop.spawn(function() assert.are.equal("x", a:receive()) end)
+    loop.timeout(0, function() b:send "x\n" end)
+    loop.run()
+    package.loaded["coro.loop"] = nil
+    local again = require "coro.loop"
+    package.loaded["coro.loop"] = loop
+    assert.is_true(again ~= loop)
+    a, b = nil, nil -- luacheck: ignore
+    fixture.collect()
+    assert.is_true(again.sleep(0))
+    assert.is_true(loop.sleep(0))
+  end)
+end)
+
 describe("sleep and timeout", function()
   fixture.leaves_nothing(before_each, after_each)
 
