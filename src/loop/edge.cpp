@@ -55,13 +55,15 @@ int start(lua_State* L, wait& w, F f) {
   return 2;
 }
 
+constexpr double no_timeout = -1;
+
 void alarm_if_given(engine& of, wait& w, double seconds) {
   if (seconds >= 0) of.alarm(w, seconds);
 }
 
-// None, nil and negative: no timeout.
+// None and nil: no timeout. A negative one, as what is left until some moment may be, is over.
 double check_timeout(lua_State* L, int index) {
-  return lua_isnoneornil(L, index) ? -1 : luaL_checknumber(L, index);
+  return lua_isnoneornil(L, index) ? no_timeout : std::max(luaL_checknumber(L, index), 0.0);
 }
 
 // open(fd) -> descriptor: registered until it is released or collected
@@ -275,7 +277,7 @@ int push_outcome(lua_State* L, const wait& w) {
 }
 
 std::optional<clock::time_point> limit_of(double timeout) {
-  if (timeout < 0) return {};
+  if (!(timeout >= 0)) return {};
   return clock::now() + std::chrono::duration_cast<clock::duration>(
                             std::chrono::duration<double>(std::min(timeout, 1e9)));
 }

@@ -231,13 +231,22 @@ void engine::free_if_idle(descriptor& d) noexcept {
   descriptors_.erase(d.self);
 }
 
-// False if the limit has come, or if nothing can end.
+// What Asio has, without blocking.
+void engine::poll() {
+  if (context_.stopped()) context_.restart();
+  context_.poll();
+}
+
+// False if nothing has when the limit has come, or if nothing can end.
 bool engine::run_until_ended(std::optional<clock::time_point> limit) {
   while (ended_ == 0) {
     if (expected_ == 0) return false;
+    if (limit && clock::now() >= *limit) {
+      poll();  // Asio looks at nothing after its limit, also if that was over from the beginning
+      return ended_ != 0;
+    }
     if (context_.stopped()) context_.restart();
-    const std::size_t ran = limit ? context_.run_one_until(*limit) : context_.run_one();
-    if (ran == 0 && limit && clock::now() >= *limit) return ended_ != 0;
+    limit ? context_.run_one_until(*limit) : context_.run_one();
   }
   return true;
 }
@@ -247,8 +256,7 @@ wait* engine::next(std::optional<clock::time_point> limit) {
     if (ended_ == 0) {
       if (!run_until_ended(limit)) return nullptr;
     } else if (expected_ != 0) {
-      if (context_.stopped()) context_.restart();
-      context_.poll();
+      poll();
     }
     left_in_turn_ = ended_;
   }
@@ -262,10 +270,7 @@ wait* engine::next(std::optional<clock::time_point> limit) {
 
 std::size_t engine::begin_turn(std::optional<clock::time_point> limit) {
   if (!run_until_ended(limit)) return 0;
-  if (expected_ != 0) {
-    if (context_.stopped()) context_.restart();
-    context_.poll();
-  }
+  if (expected_ != 0) poll();
   return left_in_turn_ = ended_;
 }
 

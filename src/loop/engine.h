@@ -62,6 +62,7 @@ class engine {
   void unlink(wait& w) noexcept;
   void free_if_idle(descriptor& d) noexcept;
   void expect(wait& w) noexcept;
+  void poll();
   bool run_until_ended(std::optional<clock::time_point> limit);
 
   asio::io_context context_;

@@ -101,6 +101,34 @@ describe("spawn and run", function()
   end)
 end)
 
+describe("a step", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  -- Hosts that have a loop of their own call it every now and then.
+  for _, timeout in ipairs { 0, 1e-9, -1 } do
+    it(("of %g s continues who is ready, and waits for nobody"):format(timeout), function()
+      local a, b = peers.connected(loop)
+      local log = {}
+      loop.spawn(function()
+        table.insert(log, (a:receive()))
+        loop.sleep(0.005)
+        table.insert(log, "timer")
+      end)
+      assert.is_true(loop.step(timeout))
+      b:send "line\n"
+      assert.is_true(loop.step(timeout))
+      assert.are.same({ "line" }, log)
+      local start = loop.now()
+      repeat
+        local goes_on = loop.step(timeout)
+      until not goes_on or loop.now() - start > 10
+      assert.are.same({ "line", "timer" }, log)
+      a:close()
+      b:close()
+    end)
+  end
+end)
+
 describe("the module", function()
   fixture.leaves_nothing(before_each, after_each)
 
