@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <limits>
 
 namespace luacoro::loop {
 namespace {
@@ -35,14 +36,17 @@ void end_with_values(lua_State* L, wait& w) {
   engine_of_function(L).end(w, outcome::ready);
 }
 
-// Starts what may end a wait, for a function that returns the wait and whether main waits. If that
-// cannot be, the wait has ended, and nobody is in it.
+// Starts what may end a wait, for a function that returns the wait and whether main waits. What the
+// system refuses ends it at once. If memory is short it has ended, and nobody is in it.
 template <typename F>
 int start(lua_State* L, wait& w, F f) {
   engine& of = engine_of_function(L);
   guarded(L, [&] {
     try {
       f(of);
+    } catch (const std::system_error& why) {
+      w.error = why.code();
+      of.end(w, outcome::failed);
     } catch (...) {
       of.end(w, outcome::cancelled);
       throw;
@@ -58,7 +62,7 @@ int start(lua_State* L, wait& w, F f) {
 constexpr double no_timeout = -1;
 
 void alarm_if_given(engine& of, wait& w, double seconds) {
-  if (seconds >= 0) of.alarm(w, seconds);
+  if (seconds >= 0 && w.result == outcome::none) of.alarm(w, seconds);
 }
 
 // None and nil: no timeout. A negative one, as what is left until some moment may be, is over.
@@ -66,10 +70,18 @@ double check_timeout(lua_State* L, int index) {
   return lua_isnoneornil(L, index) ? no_timeout : std::max(luaL_checknumber(L, index), 0.0);
 }
 
+// -1 for what is no number of a descriptor.
+int to_fd(lua_State* L, int index) {
+  const double number = lua_tonumber(L, index);
+  const bool fits = number >= 0 && number <= std::numeric_limits<int>::max();
+  const int fd = fits ? static_cast<int>(number) : -1;
+  return fd == number ? fd : -1;
+}
+
 // open(fd) -> descriptor: registered until it is released or collected
 int open(lua_State* L) {
   engine& of = engine_of_function(L);
-  const auto fd = static_cast<int>(luaL_checknumber(L, 1));
+  const int fd = to_fd(L, 1);
   if (fd < 0) return 0;
   auto** owner = static_cast<descriptor**>(lua_newuserdata(L, sizeof(descriptor*)));
   *owner = nullptr;
@@ -91,6 +103,7 @@ int release(lua_State* L) {
 }
 
 // watch(descriptor or fd, "r" or "w" or "rw" [, timeout]) -> wait, is_main
+// A descriptor that is released, and nil: closed.
 int watch(lua_State* L) {
   const char* mode = luaL_checkstring(L, 2);
   const double timeout = check_timeout(L, 3);
@@ -100,17 +113,22 @@ int watch(lua_State* L) {
   descriptor* d = nullptr;
   int fd = -1;
   if (lua_type(L, 1) == LUA_TNUMBER) {
-    fd = static_cast<int>(lua_tonumber(L, 1));
+    fd = to_fd(L, 1);
     if (fd < 0) return luaL_argerror(L, 1, "a file descriptor expected");
   } else {
     // Nobody but src/loop/*.lua calls this: it is not checked what kind of userdata it is.
     auto** owner = static_cast<descriptor**>(lua_touserdata(L, 1));
-    if (owner == nullptr || *owner == nullptr) return luaL_argerror(L, 1, "a descriptor expected");
-    d = *owner;
+    d = owner != nullptr ? *owner : nullptr;
   }
   wait& w = begin(L);
   return start(L, w, [&](engine& of) {
-    of.watch(w, d != nullptr ? *d : of.find_or_open(fd), reads, writes);
+    if (d != nullptr) {
+      of.watch(w, *d, reads, writes);
+    } else if (fd >= 0) {
+      of.watch(w, fd, reads, writes);
+    } else {
+      of.end(w, outcome::closed);
+    }
     alarm_if_given(of, w, timeout);
   });
 }

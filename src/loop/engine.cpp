@@ -1,5 +1,8 @@
 #include "loop/engine.h"
 
+#include <fcntl.h>
+#include <poll.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -107,6 +110,20 @@ void engine::watch(wait& w, descriptor& d, bool reads, bool writes) {
   expect(w);
 }
 
+void engine::watch(wait& w, int fd, bool reads, bool writes) {
+  descriptor* d = find(fd);
+  if (d == nullptr) {
+    // What is ready needs no registration; and what epoll does not know, as files, always is.
+    pollfd at{fd, static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)), 0};
+    if (::poll(&at, 1, 0) > 0) {
+      w.error = asio::error::bad_descriptor;
+      return end(w, (at.revents & POLLNVAL) != 0 ? outcome::failed : outcome::ready);
+    }
+    d = &add_temporary(fd);
+  }
+  watch(w, *d, reads, writes);
+}
+
 void engine::start_watching(descriptor& d, direction which) {
   d.stream.async_wait(which == reading ? asio::posix::descriptor_base::wait_read
                                        : asio::posix::descriptor_base::wait_write,
@@ -196,20 +213,35 @@ void engine::recycle(wait& w) noexcept {
 }
 
 descriptor& engine::open(int fd) {
+  if (descriptor* d = find(fd)) release(*d);
+  return add(fd);
+}
+
+descriptor* engine::find(int fd) noexcept {
+  const auto index = static_cast<std::size_t>(fd);
+  return index < by_fd_.size() ? by_fd_[index] : nullptr;
+}
+
+descriptor& engine::add(int fd) {
   const auto index = static_cast<std::size_t>(fd);
   if (index >= by_fd_.size()) by_fd_.resize(index + 1);
-  if (by_fd_[index] != nullptr) release(*by_fd_[index]);
   descriptor& d = descriptors_.emplace_back(context_.get_executor(), fd);
   d.self = std::prev(descriptors_.end());
   by_fd_[index] = &d;
   return d;
 }
 
-descriptor& engine::find_or_open(int fd) {
-  const auto index = static_cast<std::size_t>(fd);
-  if (index < by_fd_.size() && by_fd_[index] != nullptr) return *by_fd_[index];
-  descriptor& d = open(fd);
+// Asio makes a descriptor non-blocking before it waits for it first, and leaves it so. To wait it
+// needs not be; and others, other processes among them, may rely on that it blocks.
+descriptor& engine::add_temporary(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  descriptor& d = add(fd);
   d.is_temporary = true;
+  if ((flags & O_NONBLOCK) == 0) {
+    std::error_code ignored;
+    d.stream.native_non_blocking(true, ignored);
+    ::fcntl(fd, F_SETFL, flags);
+  }
   return d;
 }
 

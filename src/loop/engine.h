@@ -27,8 +27,10 @@ class engine {
   // A new wait, for nothing yet. It must be given to `recycle` after it has ended.
   wait& begin();
 
-  // What may end it.
+  // What may end it. A descriptor that nobody has opened is registered for as long as somebody
+  // waits for it, if it is not ready at once.
   void watch(wait& w, descriptor& d, bool reads, bool writes);
+  void watch(wait& w, int fd, bool reads, bool writes);
   void alarm(wait& w, double seconds);
   void resolve(wait& w, const std::string& host, const std::string& port);
   void expect_signal(wait& w, int number);
@@ -41,8 +43,6 @@ class engine {
 
   // The descriptor is registered. Whoever had that number is gone: its waits end as `closed`.
   descriptor& open(int fd);
-  // For one wait: the one that is there, or a temporary one.
-  descriptor& find_or_open(int fd);
   void release(descriptor& d) noexcept;
 
   // The next wait that has ended; null if there is none until `limit`, if one is given, or if
@@ -58,6 +58,9 @@ class engine {
   struct on_ready;
   struct on_alarm;
 
+  descriptor* find(int fd) noexcept;
+  descriptor& add(int fd);
+  descriptor& add_temporary(int fd);
   void start_watching(descriptor& d, direction which);
   void unlink(wait& w) noexcept;
   void free_if_idle(descriptor& d) noexcept;

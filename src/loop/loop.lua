@@ -89,7 +89,11 @@ end
 ---@param timeout number|nil  in seconds
 ---@return true|nil, string|nil err  "timeout", "closed", "cancelled" or what the system says
 function loop.wait(object, mode, timeout)
-  local fd = type(object) == "number" and object or object:getfd()
+  local fd = object
+  if type(object) ~= "number" then
+    fd = object:getfd()
+    if fd < 0 then fd = nil end -- it is closed
+  end
   return pause(core.watch(fd, mode, timeout))
 end
 

@@ -14,6 +14,22 @@ local function run(f, ...)
   return assert(results, "the thread did not end")
 end
 
+-- What Linux says of a file descriptor, if it is open.
+local function flags_of(fd)
+  local file = io.open("/proc/self/fdinfo/" .. fd)
+  if not file then return nil end
+  local flags = file:read("*a"):match "flags:%s*(%d+)"
+  file:close()
+  return flags
+end
+
+-- The number that the next file gets.
+local function lowest_free()
+  local fd = 0
+  while flags_of(fd) do fd = fd + 1 end
+  return fd
+end
+
 describe("spawn and run", function()
   fixture.leaves_nothing(before_each, after_each)
 
@@ -244,15 +260,55 @@ describe("wait", function()
   end)
 
   it("is told what cannot be waited for", function()
+    local closed = socket.udp()
+    closed:close()
     local results = run(function()
-      local closed, mode, number =
-        { pcall(loop.wait, 1e6, "r") }, { pcall(loop.wait, 0, "x") }, { pcall(loop.wait, -1, "r") }
-      return closed, mode, number
+      return pack(loop.wait(1e6, "r", 60)), pack(loop.wait(closed, "r")),
+        pack(loop.wait(loop.wrap(closed), "w"))
     end)
-    assert.is_false(results[1][1])
-    assert.truthy(results[1][2]:find("Bad file descriptor", 1, true))
-    assert.truthy(results[2][2]:find("'r', 'w' or 'rw' expected", 1, true))
-    assert.truthy(results[3][2]:find("a file descriptor expected", 1, true))
+    assert.are.same({ n = 2, nil, "Bad file descriptor" }, results[1])
+    assert.are.same({ n = 2, nil, "closed" }, results[2])
+    assert.are.same({ n = 2, nil, "closed" }, results[3])
+    assert.truthy(select(2, pcall(loop.wait, 0, "x")):find("'r', 'w' or 'rw' expected", 1, true))
+    for _, number in ipairs { -1, -0.5, 1.5, 2 ^ 31, 2 ^ 40, 1 / 0, 0 / 0 } do
+      local ok, err = pcall(loop.wait, number, "r")
+      assert.is_false(ok)
+      assert.truthy(err:find("a file descriptor expected", 1, true))
+    end
+  end)
+
+  it("takes no memory for numbers that no descriptor has", function()
+    local output = fixture.run [[
+      local loop = require "coro.loop"
+      for _, number in ipairs { 1e6, 2e8, 2 ^ 31 - 1 } do print(loop.wait(number, "r")) end
+      for line in io.lines "/proc/self/status" do
+        local kilobytes = line:match "^VmPeak:%s*(%d+)"
+        if kilobytes then print(tonumber(kilobytes) < 1e6) end
+      end
+    ]]
+    assert.truthy(output:find(("nil\tBad file descriptor\n"):rep(3) .. "true\n", 1, true), output)
+  end)
+
+  it("is over at once for files, which are always ready", function()
+    local fd = lowest_free()
+    for _, name in ipairs { arg[0], "/dev/null" } do
+      local file = assert(io.open(name))
+      assert.are.same({ n = 2, true }, run(loop.wait, fd, "r", 60))
+      assert.are.same({ n = 2, true }, run(loop.wait, fd, "rw", 0))
+      file:close()
+    end
+  end)
+
+  it("leaves a descriptor blocking that was", function()
+    local fd = lowest_free()
+    local pipe = io.popen "sleep 0.05; echo line"
+    local before = flags_of(fd)
+    assert.are.same({ n = 2, nil, "timeout" }, run(loop.wait, fd, "r", 0.001))
+    assert.are.equal(before, flags_of(fd))
+    assert.are.same({ n = 2, true }, run(loop.wait, fd, "r"))
+    assert.are.equal(before, flags_of(fd))
+    assert.are.equal("line", pipe:read())
+    pipe:close()
   end)
 
   it("is cancelled by other threads", function()
