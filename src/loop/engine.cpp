@@ -213,13 +213,23 @@ void engine::recycle(wait& w) noexcept {
 }
 
 descriptor& engine::open(int fd) {
-  if (descriptor* d = find(fd)) release(*d);
+  if (descriptor* d = find(fd)) {
+    if (d->is_temporary) {
+      d->is_temporary = false;
+      return *d;
+    }
+    release(*d);
+  }
   return add(fd);
 }
 
+// The one that is registered with that number, and stands for the same file still.
 descriptor* engine::find(int fd) noexcept {
   const auto index = static_cast<std::size_t>(fd);
-  return index < by_fd_.size() ? by_fd_[index] : nullptr;
+  descriptor* d = index < by_fd_.size() ? by_fd_[index] : nullptr;
+  if (d == nullptr || !d->is_temporary || d->file == file_identity::of(fd)) return d;
+  release(*d);
+  return nullptr;
 }
 
 descriptor& engine::add(int fd) {
@@ -237,6 +247,7 @@ descriptor& engine::add_temporary(int fd) {
   const int flags = ::fcntl(fd, F_GETFL);
   descriptor& d = add(fd);
   d.is_temporary = true;
+  d.file = file_identity::of(fd);
   if ((flags & O_NONBLOCK) == 0) {
     std::error_code ignored;
     d.stream.native_non_blocking(true, ignored);

@@ -41,7 +41,8 @@ class engine {
   // Is this the address of a wait?
   [[nodiscard]] bool knows(const void* address) const noexcept;
 
-  // The descriptor is registered. Whoever had that number is gone: its waits end as `closed`.
+  // The descriptor is registered. If it was for those who wait for it, they go on; if another
+  // socket had that number, it is gone: its waits end as `closed`.
   descriptor& open(int fd);
   void release(descriptor& d) noexcept;
 

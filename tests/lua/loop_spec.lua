@@ -311,6 +311,28 @@ describe("wait", function()
     pipe:close()
   end)
 
+  it("is told that its descriptor was closed when the number is used again", function()
+    local function receiver()
+      local made = socket.udp()
+      assert(made:setsockname("127.0.0.1", 0))
+      return made, select(2, made:getsockname())
+    end
+    local a = receiver()
+    local fd = a:getfd()
+    local log = {}
+    loop.spawn(function() log.old = pack(loop.wait(fd, "r", 60)) end)
+    loop.step(0)
+    a:close()
+    local b, port = receiver()
+    assert.are.equal(fd, b:getfd())
+    loop.spawn(function() log.new = pack(loop.wait(b, "r", 60)) end)
+    loop.timeout(0, function() socket.udp():sendto("x", "127.0.0.1", port) end)
+    loop.run()
+    assert.are.same({ n = 2, nil, "closed" }, log.old)
+    assert.are.same({ n = 1, true }, { n = 1, log.new[1] })
+    b:close()
+  end)
+
   it("is cancelled by other threads", function()
     local a, b = connected()
     local thread, result
