@@ -110,20 +110,19 @@ int watch(lua_State* L) {
   const bool reads = mode[0] == 'r', writes = mode[reads ? 1 : 0] == 'w';
   if (!(reads || writes) || mode[(reads ? 1 : 0) + (writes ? 1 : 0)] != '\0')
     return luaL_argerror(L, 2, "'r', 'w' or 'rw' expected");
-  descriptor* d = nullptr;
+  descriptor** owner = nullptr;
   int fd = -1;
   if (lua_type(L, 1) == LUA_TNUMBER) {
     fd = to_fd(L, 1);
     if (fd < 0) return luaL_argerror(L, 1, "a file descriptor expected");
   } else {
     // Nobody but src/loop/*.lua calls this: it is not checked what kind of userdata it is.
-    auto** owner = static_cast<descriptor**>(lua_touserdata(L, 1));
-    d = owner != nullptr ? *owner : nullptr;
+    owner = static_cast<descriptor**>(lua_touserdata(L, 1));
   }
   wait& w = begin(L);
   return start(L, w, [&](engine& of) {
-    if (d != nullptr) {
-      of.watch(w, *d, reads, writes);
+    if (owner != nullptr && *owner != nullptr) {
+      of.watch(w, **owner, reads, writes);
     } else if (fd >= 0) {
       of.watch(w, fd, reads, writes);
     } else {
@@ -353,7 +352,7 @@ int now(lua_State* L) {
 
 int close_engine(lua_State* L) {
   auto** of = static_cast<engine**>(lua_touserdata(L, 1));
-  delete *of;
+  if (*of != nullptr) (*of)->end_with_state();
   *of = nullptr;
   return 0;
 }

@@ -2,11 +2,28 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <utility>
 
 namespace luacoro::loop {
+namespace {
+
+// Of how many forks this process is the child: by it an engine sees that it is in another one than
+// before. The C library counts, since to ask the system who we are is a call for each turn.
+std::atomic<unsigned> forks{0};
+
+void count_forks() {
+  [[maybe_unused]] static const int why =
+      ::pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
+}
+
+unsigned forks_so_far() noexcept { return forks.load(std::memory_order_relaxed); }
+
+}  // namespace
 
 // The operations of Asio. The two that are started for each wait are types of their own, small
 // ones.
@@ -68,7 +85,10 @@ struct engine::on_alarm {
 };
 
 // One OS thread runs it: Asio needs no locks but for what its resolver posts.
-engine::engine() : context_(ASIO_CONCURRENCY_HINT_UNSAFE_IO), resolver_(context_.get_executor()) {}
+engine::engine() : context_(ASIO_CONCURRENCY_HINT_UNSAFE_IO), resolver_(context_.get_executor()) {
+  count_forks();
+  forks_ = forks_so_far();
+}
 
 engine::~engine() {
   for (descriptor* d : by_fd_) {
@@ -80,7 +100,51 @@ engine::~engine() {
   descriptors_.clear();
 }
 
+void engine::end_with_state() noexcept {
+  see_fork_to_release();
+  if (!thread_is_lost_) {
+    delete this;
+    return;
+  }
+  // Whoever looks for leaks finds it here.
+  static std::atomic<engine*> last_left{nullptr};
+  left_before_ = last_left.exchange(this);
+}
+
+void engine::see_fork() {
+  if (forks_ != forks_so_far()) leave_parent();
+}
+
+void engine::see_fork_to_release() noexcept {
+  try {
+    see_fork();
+  } catch (const std::exception&) {
+    // Asio has no set of epoll at all then, and so leaves that of the parent alone.
+  }
+}
+
+// The set of epoll, the timer and the pipe for signals are those of the parent.
+void engine::leave_parent() {
+  if (has_thread_) thread_is_lost_ = true;
+  // What was closed here cannot be registered again. To release it does nothing in the parent,
+  // since the system finds registrations by what is open here.
+  const unsigned now = forks_so_far();
+  const unsigned before = std::exchange(forks_, now);  // `release` does not come here again
+  for (descriptor* d : by_fd_) {
+    if (d != nullptr && ::fcntl(d->fd, F_GETFD) < 0) release(*d);
+  }
+  forks_ = before;
+  context_.notify_fork(asio::execution_context::fork_child);
+  if (!signals_.empty()) {
+    // Asio makes a new pipe only if it was told before the fork.
+    context_.notify_fork(asio::execution_context::fork_prepare);
+    context_.notify_fork(asio::execution_context::fork_child);
+  }
+  forks_ = now;
+}
+
 wait& engine::begin() {
+  see_fork();
   if (free_ == nullptr) {
     wait& made = waits_.emplace_back(context_.get_executor(), static_cast<int>(waits_.size()) + 1);
     known_.insert(&made);
@@ -142,18 +206,24 @@ void engine::alarm(wait& w, double seconds) {
 }
 
 void engine::resolve(wait& w, const std::string& host, const std::string& port) {
-  resolver_.async_resolve(
-      host, port, [this, &w, use = w.use](const std::error_code& why, const auto& results) {
-        if (w.use != use) return;
-        w.error = why;
-        auto found = std::make_unique<std::vector<address>>();
-        for (const auto& result : results) {
-          const auto at = result.endpoint();
-          found->push_back({at.address().to_string(), at.port(), at.address().is_v6()});
-        }
-        w.found = std::move(found);
-        end(w, why ? outcome::failed : outcome::ready);
-      });
+  const auto answer = [this, &w, use = w.use](const std::error_code& why, const auto& results) {
+    if (w.use != use) return;
+    w.error = why;
+    auto found = std::make_unique<std::vector<address>>();
+    for (const auto& result : results) {
+      const auto at = result.endpoint();
+      found->push_back({at.address().to_string(), at.port(), at.address().is_v6()});
+    }
+    w.found = std::move(found);
+    end(w, why ? outcome::failed : outcome::ready);
+  };
+  if (thread_is_lost_) {
+    std::error_code why;
+    const auto results = resolver_.resolve(host, port, why);
+    return answer(why, results);
+  }
+  has_thread_ = true;
+  resolver_.async_resolve(host, port, answer);
   expect(w);
 }
 
@@ -213,6 +283,7 @@ void engine::recycle(wait& w) noexcept {
 }
 
 descriptor& engine::open(int fd) {
+  see_fork();
   if (descriptor* d = find(fd)) {
     if (d->is_temporary) {
       d->is_temporary = false;
@@ -258,9 +329,12 @@ descriptor& engine::add_temporary(int fd) {
 
 void engine::release(descriptor& d) noexcept {
   if (!d.is_open) return;
+  const auto index = static_cast<std::size_t>(d.fd);
+  see_fork_to_release();
+  if (by_fd_[index] != &d) return;  // that has released it
   d.is_open = false;
   d.is_temporary = false;
-  by_fd_[static_cast<std::size_t>(d.fd)] = nullptr;
+  by_fd_[index] = nullptr;
   if (d.owner != nullptr) *d.owner = nullptr;
   for (auto& waiting : d.waiting) {
     while (!waiting.empty()) end(*waiting.front(), outcome::closed);
@@ -276,12 +350,14 @@ void engine::free_if_idle(descriptor& d) noexcept {
 
 // What Asio has, without blocking.
 void engine::poll() {
+  see_fork();
   if (context_.stopped()) context_.restart();
   context_.poll();
 }
 
 // False if nothing has when the limit has come, or if nothing can end.
 bool engine::run_until_ended(std::optional<clock::time_point> limit) {
+  see_fork();
   while (ended_ == 0) {
     if (expected_ == 0) return false;
     if (limit && clock::now() >= *limit) {

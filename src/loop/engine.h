@@ -20,9 +20,12 @@ namespace luacoro::loop {
 class engine {
  public:
   engine();
-  ~engine();
   engine(const engine&) = delete;
   engine& operator=(const engine&) = delete;
+
+  // Deletes it. A forked child leaves it to the end of the process if its parent looked names up:
+  // Asio would wait for the OS thread that did so, forever.
+  void end_with_state() noexcept;
 
   // A new wait, for nothing yet. It must be given to `recycle` after it has ended.
   wait& begin();
@@ -59,6 +62,13 @@ class engine {
   struct on_ready;
   struct on_alarm;
 
+  ~engine();
+  // Before anything that the system has of the engine is touched: in a child that was forked since
+  // the last time, it gets all of that anew. The parent's is left as it is.
+  void see_fork();
+  void see_fork_to_release() noexcept;
+  void leave_parent();
+
   descriptor* find(int fd) noexcept;
   descriptor& add(int fd);
   descriptor& add_temporary(int fd);
@@ -69,6 +79,10 @@ class engine {
   void poll();
   bool run_until_ended(std::optional<clock::time_point> limit);
 
+  unsigned forks_;  // that it has seen
+  bool has_thread_ = false;
+  bool thread_is_lost_ = false;  // it stayed in the parent: names are looked up without one
+  engine* left_before_ = nullptr;
   asio::io_context context_;
   asio::ip::basic_resolver<asio::ip::tcp, executor> resolver_;
   std::map<int, asio::basic_signal_set<executor>> signals_;
