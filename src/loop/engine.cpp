@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <functional>
 #include <utility>
 
 namespace luacoro::loop {
@@ -228,21 +229,40 @@ void engine::resolve(wait& w, const std::string& host, const std::string& port) 
 }
 
 void engine::expect_signal(wait& w, int number) {
-  // Kept, so that the signal is caught between two waits for it, and not lost.
   const auto [at, is_new] = signals_.try_emplace(number, context_.get_executor());
+  caught_signal& s = at->second;
   if (is_new) {
     std::error_code why;
-    at->second.add(number, why);
+    s.set.add(number, why);
     if (why) {
       signals_.erase(at);
       throw std::system_error(why);
     }
+    await_signal(s);
   }
-  at->second.async_wait([this, &w, use = w.use](const std::error_code& why, int) {
-    if (why || w.use != use) return;
-    end(w, outcome::ready);
-  });
+  if (s.untaken > 0) {
+    --s.untaken;
+    return end(w, outcome::ready);
+  }
+  std::erase_if(s.waiting, std::mem_fn(&caught_signal::waiter::has_gone));
+  s.waiting.push_back({&w, w.use});
   expect(w);
+}
+
+// Always, so that none is lost between two waits for it.
+void engine::await_signal(caught_signal& s) {
+  s.set.async_wait([this, &s](const std::error_code& why, int) {
+    if (why) return;
+    bool is_taken = false;
+    for (const auto& waiter : s.waiting) {
+      if (waiter.has_gone()) continue;
+      end(*waiter.w, outcome::ready);
+      is_taken = true;
+    }
+    s.waiting.clear();
+    if (!is_taken) ++s.untaken;
+    await_signal(s);
+  });
 }
 
 void engine::unlink(wait& w) noexcept {

@@ -62,6 +62,21 @@ class engine {
   struct on_ready;
   struct on_alarm;
 
+  // From the first wait for it on.
+  struct caught_signal {
+    explicit caught_signal(const executor& of) : set(of) {}
+
+    struct waiter {
+      wait* w;
+      std::uint32_t use;
+      [[nodiscard]] bool has_gone() const noexcept { return w->use != use; }
+    };
+
+    asio::basic_signal_set<executor> set;
+    std::size_t untaken = 0;  // how often it came when nobody waited for it
+    std::vector<waiter> waiting;
+  };
+
   ~engine();
   // Before anything that the system has of the engine is touched: in a child that was forked since
   // the last time, it gets all of that anew. The parent's is left as it is.
@@ -73,6 +88,7 @@ class engine {
   descriptor& add(int fd);
   descriptor& add_temporary(int fd);
   void start_watching(descriptor& d, direction which);
+  void await_signal(caught_signal& s);
   void unlink(wait& w) noexcept;
   void free_if_idle(descriptor& d) noexcept;
   void expect(wait& w) noexcept;
@@ -85,7 +101,7 @@ class engine {
   engine* left_before_ = nullptr;
   asio::io_context context_;
   asio::ip::basic_resolver<asio::ip::tcp, executor> resolver_;
-  std::map<int, asio::basic_signal_set<executor>> signals_;
+  std::map<int, caught_signal> signals_;
   std::deque<wait> waits_;
   std::unordered_set<const void*> known_;
   wait* free_ = nullptr;

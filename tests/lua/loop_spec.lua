@@ -418,11 +418,15 @@ end)
 describe("signal", function()
   fixture.leaves_nothing(before_each, after_each)
 
-  it("waits for the signal, and does not lose one between two waits", function()
+  -- To ourselves.
+  local function send()
     local file = assert(io.open "/proc/self/stat")
     local pid = file:read "*n"
     file:close()
-    local function send() os.execute("kill -USR1 " .. ("%d"):format(pid)) end
+    os.execute("kill -USR1 " .. ("%d"):format(pid))
+  end
+
+  it("waits for the signal, and does not lose one between two waits", function()
     local results = run(function()
       loop.timeout(0, send)
       local first = loop.signal "USR1"
@@ -433,6 +437,19 @@ describe("signal", function()
     assert.are.same({ true, true, false }, { results[1], results[2], results[3] })
     assert.truthy(results[4]:find("no signal to wait for is called 'NONE'", 1, true))
     assert.are.same({ n = 2, nil, "timeout" }, run(loop.signal, "USR1", 0))
+  end)
+
+  it("is not lost to a wait that has ended", function()
+    local count = 0
+    run(function()
+      assert(not loop.signal("USR1", 0))
+      send()
+      loop.sleep(0.001) -- the loop sees it
+      for _ = 1, 2 do
+        loop.spawn(function() if loop.signal("USR1", 0.01) then count = count + 1 end end)
+      end
+    end)
+    assert.are.equal(1, count)
   end)
 end)
 
