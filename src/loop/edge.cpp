@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdarg>
 #include <cstring>
 #include <limits>
 
@@ -59,6 +60,33 @@ int start(lua_State* L, wait& w, F f) {
   return 2;
 }
 
+// What was given to a function of the module is wrong: whoever called that is blamed, two levels
+// up.
+//                                                              MAY RAISE (always). [-0, +1]
+[[noreturn]] void misuse(lua_State* L, const char* format, ...) {
+  luaL_where(L, 2);
+  va_list values;
+  va_start(values, format);
+  lua_pushvfstring(L, format, values);
+  va_end(values);
+  lua_concat(L, 2);
+  lua_error(L);
+  __builtin_unreachable();
+}
+
+// A number for the module's function of that name.
+double check_number(lua_State* L, int index, const char* function) {
+  if (lua_isnumber(L, index) == 0)
+    misuse(L, "%s: number expected, got %s", function, luaL_typename(L, index));
+  return lua_tonumber(L, index);
+}
+
+const char* check_name(lua_State* L, int index, const char* function) {
+  if (lua_isstring(L, index) == 0)
+    misuse(L, "%s: name expected, got %s", function, luaL_typename(L, index));
+  return lua_tostring(L, index);
+}
+
 constexpr double no_timeout = -1;
 
 void alarm_if_given(engine& of, wait& w, double seconds) {
@@ -66,8 +94,9 @@ void alarm_if_given(engine& of, wait& w, double seconds) {
 }
 
 // None and nil: no timeout. A negative one, as what is left until some moment may be, is over.
-double check_timeout(lua_State* L, int index) {
-  return lua_isnoneornil(L, index) ? no_timeout : std::max(luaL_checknumber(L, index), 0.0);
+double check_timeout(lua_State* L, int index, const char* function) {
+  if (lua_isnoneornil(L, index)) return no_timeout;
+  return std::max(check_number(L, index, function), 0.0);
 }
 
 // -1 for what is no number of a descriptor.
@@ -105,16 +134,16 @@ int release(lua_State* L) {
 // watch(descriptor or fd, "r" or "w" or "rw" [, timeout]) -> wait, is_main
 // A descriptor that is released, and nil: closed.
 int watch(lua_State* L) {
-  const char* mode = luaL_checkstring(L, 2);
-  const double timeout = check_timeout(L, 3);
+  const char* mode = lua_isstring(L, 2) != 0 ? lua_tostring(L, 2) : "";
   const bool reads = mode[0] == 'r', writes = mode[reads ? 1 : 0] == 'w';
   if (!(reads || writes) || mode[(reads ? 1 : 0) + (writes ? 1 : 0)] != '\0')
-    return luaL_argerror(L, 2, "'r', 'w' or 'rw' expected");
+    misuse(L, "wait: 'r', 'w' or 'rw' expected");
+  const double timeout = check_timeout(L, 3, "wait");
   descriptor** owner = nullptr;
   int fd = -1;
   if (lua_type(L, 1) == LUA_TNUMBER) {
     fd = to_fd(L, 1);
-    if (fd < 0) return luaL_argerror(L, 1, "a file descriptor expected");
+    if (fd < 0) misuse(L, "wait: a file descriptor expected");
   } else {
     // Nobody but src/loop/*.lua calls this: it is not checked what kind of userdata it is.
     owner = static_cast<descriptor**>(lua_touserdata(L, 1));
@@ -134,22 +163,22 @@ int watch(lua_State* L) {
 
 // alarm(seconds) -> wait, is_main
 int alarm(lua_State* L) {
-  const double seconds = luaL_checknumber(L, 1);
+  const double seconds = check_number(L, 1, "sleep");
   wait& w = begin(L);
   return start(L, w, [&](engine& of) { of.alarm(w, seconds); });
 }
 
 // park([timeout]) -> wait, is_main: for `wake`
 int park(lua_State* L) {
-  const double timeout = check_timeout(L, 1);
+  const double timeout = check_timeout(L, 1, "suspend");
   wait& w = begin(L);
   return start(L, w, [&](engine& of) { alarm_if_given(of, w, timeout); });
 }
 
-// resolve(host, port or "" [, timeout]) -> wait, is_main
+// resolve(host, port or "") -> wait, is_main
 int resolve(lua_State* L) {
-  const char* host = luaL_checkstring(L, 1);
-  const char* port = luaL_checkstring(L, 2);
+  const char* host = check_name(L, 1, "resolve");
+  const char* port = check_name(L, 2, "resolve");
   wait& w = begin(L);
   return start(L, w, [&](engine& of) { of.resolve(w, host, port); });
 }
@@ -166,14 +195,14 @@ constexpr known_signal known_signals[] = {
 
 // signal(name [, timeout]) -> wait, is_main
 int expect_signal(lua_State* L) {
-  const char* name = luaL_checkstring(L, 1);
-  const double timeout = check_timeout(L, 2);
+  const char* name = check_name(L, 1, "signal");
+  const double timeout = check_timeout(L, 2, "signal");
   if (std::strncmp(name, "SIG", 3) == 0) name += 3;
   const auto* found =
       std::find_if(std::begin(known_signals), std::end(known_signals),
                    [name](const known_signal& s) { return std::strcmp(s.name, name) == 0; });
   if (found == std::end(known_signals))
-    luaL_argerror(L, 1, lua_pushfstring(L, "no signal to wait for is called '%s'", name));
+    misuse(L, "signal: no signal to wait for is called '%s'", name);
   wait& w = begin(L);
   return start(L, w, [&](engine& of) {
     of.expect_signal(w, found->number);
@@ -234,7 +263,7 @@ bool is_fresh(lua_State* T) {
 int cancel(lua_State* L) {
   engine& of = engine_of_function(L);
   lua_State* T = lua_tothread(L, 1);
-  if (T == nullptr) luaL_argerror(L, 1, "thread expected");
+  if (T == nullptr) misuse(L, "cancel: thread expected, got %s", luaL_typename(L, 1));
   void* address = T == L ? nullptr : wait_of(T);
   const bool waits = address != nullptr && of.knows(address) &&
                      static_cast<wait*>(address)->in_use &&
@@ -303,7 +332,7 @@ std::optional<clock::time_point> limit_of(double timeout) {
 // ended in time, or if nothing can.
 int next(lua_State* L) {
   engine& of = engine_of_function(L);
-  const double timeout = check_timeout(L, 1);
+  const double timeout = check_timeout(L, 1, "step");
   for (;;) {
     wait* w = nullptr;
     guarded(L, [&] { w = of.next(limit_of(timeout)); });
@@ -330,7 +359,7 @@ int next(lua_State* L) {
 // begin_turn([timeout]) -> how many have ended
 int begin_turn(lua_State* L) {
   engine& of = engine_of_function(L);
-  const double timeout = check_timeout(L, 1);
+  const double timeout = check_timeout(L, 1, "step");
   std::size_t ended = 0;
   guarded(L, [&] { ended = of.begin_turn(limit_of(timeout)); });
   lua_pushnumber(L, static_cast<lua_Number>(ended));

@@ -164,6 +164,36 @@ describe("the module", function()
   end)
 end)
 
+describe("misuse", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("is told by the name of the function to whoever calls it", function()
+    for _, case in ipairs {
+      { "sleep: number expected, got nil", "sleep" },
+      { "step: number expected, got string", "step", "x" },
+      { "wait: number expected, got table", "wait", 0, "r", {} },
+      { "wait: 'r', 'w' or 'rw' expected", "wait", 0, "x" },
+      { "wait: 'r', 'w' or 'rw' expected", "wait", 0 },
+      { "wait: a file descriptor expected", "wait", -1, "r" },
+      { "wait: descriptor or socket expected, got nil", "wait" },
+      { "wait: descriptor or socket expected, got table", "wait", {} },
+      { "signal: name expected, got nil", "signal" },
+      { "signal: number expected, got string", "signal", "USR1", "x" },
+      { "signal: no signal to wait for is called 'NONE'", "signal", "NONE" },
+      { "resolve: name expected, got nil", "resolve" },
+      { "cancel: thread expected, got string", "cancel", "x" },
+    } do
+      local ok, err = pcall(function()
+        local result = loop[case[2]](case[3], case[4], case[5])
+        return result
+      end)
+      assert.is_false(ok)
+      assert.truthy(err:find "^%S*loop_spec.lua:%d+: ")
+      assert.are.equal(case[1], (err:gsub("^.-:%d+: ", "")))
+    end
+  end)
+end)
+
 describe("sleep and timeout", function()
   fixture.leaves_nothing(before_each, after_each)
 
