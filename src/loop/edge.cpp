@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdarg>
 #include <cstring>
+#include <limits>
 
 namespace luacoro::loop {
 namespace {
-
-constexpr const char* descriptor_type = "coro.loop.descriptor";
 
 // What the loop has of a wait that is over.
 void forget(lua_State* L, upvalue table, const wait& w) {
@@ -37,14 +37,17 @@ void end_with_values(lua_State* L, wait& w) {
   engine_of_function(L).end(w, outcome::ready);
 }
 
-// Starts what may end a wait, for a function that returns the wait and whether main waits. If that
-// cannot be, the wait has ended, and nobody is in it.
+// Starts what may end a wait, for a function that returns the wait and whether main waits. What the
+// system refuses ends it at once. If memory is short it has ended, and nobody is in it.
 template <typename F>
 int start(lua_State* L, wait& w, F f) {
   engine& of = engine_of_function(L);
   guarded(L, [&] {
     try {
       f(of);
+    } catch (const std::system_error& why) {
+      w.error = why.code();
+      of.end(w, outcome::failed);
     } catch (...) {
       of.end(w, outcome::cancelled);
       throw;
@@ -57,27 +60,61 @@ int start(lua_State* L, wait& w, F f) {
   return 2;
 }
 
+// What was given to a function of the module is wrong: whoever called that is blamed, two levels
+// up.
+//                                                              MAY RAISE (always). [-0, +1]
+[[noreturn]] void misuse(lua_State* L, const char* format, ...) {
+  luaL_where(L, 2);
+  va_list values;
+  va_start(values, format);
+  lua_pushvfstring(L, format, values);
+  va_end(values);
+  lua_concat(L, 2);
+  lua_error(L);
+  __builtin_unreachable();
+}
+
+// A number for the module's function of that name.
+double check_number(lua_State* L, int index, const char* function) {
+  if (lua_isnumber(L, index) == 0)
+    misuse(L, "%s: number expected, got %s", function, luaL_typename(L, index));
+  return lua_tonumber(L, index);
+}
+
+const char* check_name(lua_State* L, int index, const char* function) {
+  if (lua_isstring(L, index) == 0)
+    misuse(L, "%s: name expected, got %s", function, luaL_typename(L, index));
+  return lua_tostring(L, index);
+}
+
+constexpr double no_timeout = -1;
+
 void alarm_if_given(engine& of, wait& w, double seconds) {
-  if (seconds >= 0) of.alarm(w, seconds);
+  if (seconds >= 0 && w.result == outcome::none) of.alarm(w, seconds);
 }
 
-// None, nil and negative: no timeout.
-double check_timeout(lua_State* L, int index) {
-  return lua_isnoneornil(L, index) ? -1 : luaL_checknumber(L, index);
+// None and nil: no timeout. A negative one, as what is left until some moment may be, is over.
+double check_timeout(lua_State* L, int index, const char* function) {
+  if (lua_isnoneornil(L, index)) return no_timeout;
+  return std::max(check_number(L, index, function), 0.0);
 }
 
-descriptor** check_descriptor(lua_State* L) {
-  return static_cast<descriptor**>(luaL_checkudata(L, 1, descriptor_type));
+// -1 for what is no number of a descriptor.
+int to_fd(lua_State* L, int index) {
+  const double number = lua_tonumber(L, index);
+  const bool fits = number >= 0 && number <= std::numeric_limits<int>::max();
+  const int fd = fits ? static_cast<int>(number) : -1;
+  return fd == number ? fd : -1;
 }
 
 // open(fd) -> descriptor: registered until it is released or collected
 int open(lua_State* L) {
   engine& of = engine_of_function(L);
-  const auto fd = static_cast<int>(luaL_checknumber(L, 1));
+  const int fd = to_fd(L, 1);
   if (fd < 0) return 0;
   auto** owner = static_cast<descriptor**>(lua_newuserdata(L, sizeof(descriptor*)));
   *owner = nullptr;
-  luaL_getmetatable(L, descriptor_type);
+  lua_pushvalue(L, lua_upvalueindex(descriptors_upvalue));
   lua_setmetatable(L, -2);
   guarded(L, [&] {
     *owner = &of.open(fd);
@@ -86,55 +123,62 @@ int open(lua_State* L) {
   return 1;
 }
 
-// release(descriptor): whoever waits for it is told that it is closed
+// release(descriptor): whoever waits for it is told that it is closed. Their __gc, too.
 int release(lua_State* L) {
-  if (descriptor* d = *check_descriptor(L)) engine_of_function(L).release(*d);
+  auto** owner = static_cast<descriptor**>(lua_touserdata(L, 1));
+  if (owner == nullptr) return luaL_argerror(L, 1, "a descriptor expected");
+  if (*owner != nullptr) engine_of_function(L).release(**owner);
   return 0;
 }
 
 // watch(descriptor or fd, "r" or "w" or "rw" [, timeout]) -> wait, is_main
+// A descriptor that is released, and nil: closed.
 int watch(lua_State* L) {
-  const char* mode = luaL_checkstring(L, 2);
-  const double timeout = check_timeout(L, 3);
+  const char* mode = lua_isstring(L, 2) != 0 ? lua_tostring(L, 2) : "";
   const bool reads = mode[0] == 'r', writes = mode[reads ? 1 : 0] == 'w';
   if (!(reads || writes) || mode[(reads ? 1 : 0) + (writes ? 1 : 0)] != '\0')
-    return luaL_argerror(L, 2, "'r', 'w' or 'rw' expected");
-  descriptor* d = nullptr;
+    misuse(L, "wait: 'r', 'w' or 'rw' expected");
+  const double timeout = check_timeout(L, 3, "wait");
+  descriptor** owner = nullptr;
   int fd = -1;
   if (lua_type(L, 1) == LUA_TNUMBER) {
-    fd = static_cast<int>(lua_tonumber(L, 1));
-    if (fd < 0) return luaL_argerror(L, 1, "a file descriptor expected");
+    fd = to_fd(L, 1);
+    if (fd < 0) misuse(L, "wait: a file descriptor expected");
   } else {
     // Nobody but src/loop/*.lua calls this: it is not checked what kind of userdata it is.
-    auto** owner = static_cast<descriptor**>(lua_touserdata(L, 1));
-    if (owner == nullptr || *owner == nullptr) return luaL_argerror(L, 1, "a descriptor expected");
-    d = *owner;
+    owner = static_cast<descriptor**>(lua_touserdata(L, 1));
   }
   wait& w = begin(L);
   return start(L, w, [&](engine& of) {
-    of.watch(w, d != nullptr ? *d : of.find_or_open(fd), reads, writes);
+    if (owner != nullptr && *owner != nullptr) {
+      of.watch(w, **owner, reads, writes);
+    } else if (fd >= 0) {
+      of.watch(w, fd, reads, writes);
+    } else {
+      of.end(w, outcome::closed);
+    }
     alarm_if_given(of, w, timeout);
   });
 }
 
 // alarm(seconds) -> wait, is_main
 int alarm(lua_State* L) {
-  const double seconds = luaL_checknumber(L, 1);
+  const double seconds = check_number(L, 1, "sleep");
   wait& w = begin(L);
   return start(L, w, [&](engine& of) { of.alarm(w, seconds); });
 }
 
 // park([timeout]) -> wait, is_main: for `wake`
 int park(lua_State* L) {
-  const double timeout = check_timeout(L, 1);
+  const double timeout = check_timeout(L, 1, "suspend");
   wait& w = begin(L);
   return start(L, w, [&](engine& of) { alarm_if_given(of, w, timeout); });
 }
 
-// resolve(host, port or "" [, timeout]) -> wait, is_main
+// resolve(host, port or "") -> wait, is_main
 int resolve(lua_State* L) {
-  const char* host = luaL_checkstring(L, 1);
-  const char* port = luaL_checkstring(L, 2);
+  const char* host = check_name(L, 1, "resolve");
+  const char* port = check_name(L, 2, "resolve");
   wait& w = begin(L);
   return start(L, w, [&](engine& of) { of.resolve(w, host, port); });
 }
@@ -151,14 +195,14 @@ constexpr known_signal known_signals[] = {
 
 // signal(name [, timeout]) -> wait, is_main
 int expect_signal(lua_State* L) {
-  const char* name = luaL_checkstring(L, 1);
-  const double timeout = check_timeout(L, 2);
+  const char* name = check_name(L, 1, "signal");
+  const double timeout = check_timeout(L, 2, "signal");
   if (std::strncmp(name, "SIG", 3) == 0) name += 3;
   const auto* found =
       std::find_if(std::begin(known_signals), std::end(known_signals),
                    [name](const known_signal& s) { return std::strcmp(s.name, name) == 0; });
   if (found == std::end(known_signals))
-    luaL_argerror(L, 1, lua_pushfstring(L, "no signal to wait for is called '%s'", name));
+    misuse(L, "signal: no signal to wait for is called '%s'", name);
   wait& w = begin(L);
   return start(L, w, [&](engine& of) {
     of.expect_signal(w, found->number);
@@ -219,7 +263,7 @@ bool is_fresh(lua_State* T) {
 int cancel(lua_State* L) {
   engine& of = engine_of_function(L);
   lua_State* T = lua_tothread(L, 1);
-  if (T == nullptr) luaL_argerror(L, 1, "thread expected");
+  if (T == nullptr) misuse(L, "cancel: thread expected, got %s", luaL_typename(L, 1));
   void* address = T == L ? nullptr : wait_of(T);
   const bool waits = address != nullptr && of.knows(address) &&
                      static_cast<wait*>(address)->in_use &&
@@ -279,7 +323,7 @@ int push_outcome(lua_State* L, const wait& w) {
 }
 
 std::optional<clock::time_point> limit_of(double timeout) {
-  if (timeout < 0) return {};
+  if (!(timeout >= 0)) return {};
   return clock::now() + std::chrono::duration_cast<clock::duration>(
                             std::chrono::duration<double>(std::min(timeout, 1e9)));
 }
@@ -288,7 +332,7 @@ std::optional<clock::time_point> limit_of(double timeout) {
 // ended in time, or if nothing can.
 int next(lua_State* L) {
   engine& of = engine_of_function(L);
-  const double timeout = check_timeout(L, 1);
+  const double timeout = check_timeout(L, 1, "step");
   for (;;) {
     wait* w = nullptr;
     guarded(L, [&] { w = of.next(limit_of(timeout)); });
@@ -315,7 +359,7 @@ int next(lua_State* L) {
 // begin_turn([timeout]) -> how many have ended
 int begin_turn(lua_State* L) {
   engine& of = engine_of_function(L);
-  const double timeout = check_timeout(L, 1);
+  const double timeout = check_timeout(L, 1, "step");
   std::size_t ended = 0;
   guarded(L, [&] { ended = of.begin_turn(limit_of(timeout)); });
   lua_pushnumber(L, static_cast<lua_Number>(ended));
@@ -335,15 +379,9 @@ int now(lua_State* L) {
   return 1;
 }
 
-int collect_descriptor(lua_State* L) {
-  auto** owner = static_cast<descriptor**>(lua_touserdata(L, 1));
-  if (*owner != nullptr) engine_of_function(L).release(**owner);
-  return 0;
-}
-
 int close_engine(lua_State* L) {
   auto** of = static_cast<engine**>(lua_touserdata(L, 1));
-  delete *of;
+  if (*of != nullptr) (*of)->end_with_state();
   *of = nullptr;
   return 0;
 }
@@ -364,10 +402,10 @@ constexpr luaL_Reg functions[] = {{"open", open},
                                   {"now", now},
                                   {"has_work", has_work}};
 
-// With the three values at `first` and after as upvalues.                                 [-0, +1]
+// With the values at `first` and after as upvalues.                                       [-0, +1]
 void push_function(lua_State* L, lua_CFunction function, int first) {
-  for (int i = 0; i < 3; ++i) lua_pushvalue(L, first + i);
-  lua_pushcclosure(L, function, 3);
+  for (int i = 0; i < upvalues; ++i) lua_pushvalue(L, first + i);
+  lua_pushcclosure(L, function, upvalues);
 }
 
 }  // namespace
@@ -383,11 +421,10 @@ void push_functions(lua_State* L) {
   guarded(L, [of] { *of = new engine; });
   lua_newtable(L);
   lua_newtable(L);
-
-  luaL_newmetatable(L, descriptor_type);
-  push_function(L, collect_descriptor, first);
+  // Of this engine alone: a state may have several, since a module can be loaded again.
+  lua_createtable(L, 0, 1);
+  push_function(L, release, first);
   lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
 
   lua_createtable(L, 0, static_cast<int>(std::size(functions)));
   for (const luaL_Reg& f : functions) {

@@ -18,8 +18,10 @@ namespace luacoro::loop {
 enum upvalue : std::uint8_t {
   engine_upvalue = 1,  // userdata: engine*, null after the Lua state was closed
   threads_upvalue,     // by index of their waits: who waits. They are kept alive by it
-  values_upvalue       // by index of their waits: what `wake` passes
+  values_upvalue,      // by index of their waits: what `wake` passes
+  descriptors_upvalue  // metatable of descriptors
 };
+constexpr int upvalues = descriptors_upvalue;
 
 inline engine& engine_of_function(lua_State* L) {
   auto* of = *static_cast<engine**>(lua_touserdata(L, lua_upvalueindex(engine_upvalue)));

@@ -1,9 +1,30 @@
 #include "loop/engine.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <functional>
+#include <utility>
 
 namespace luacoro::loop {
+namespace {
+
+// Of how many forks this process is the child: by it an engine sees that it is in another one than
+// before. The C library counts, since to ask the system who we are is a call for each turn.
+std::atomic<unsigned> forks{0};
+
+void count_forks() {
+  [[maybe_unused]] static const int why =
+      ::pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
+}
+
+unsigned forks_so_far() noexcept { return forks.load(std::memory_order_relaxed); }
+
+}  // namespace
 
 // The operations of Asio. The two that are started for each wait are types of their own, small
 // ones.
@@ -65,7 +86,10 @@ struct engine::on_alarm {
 };
 
 // One OS thread runs it: Asio needs no locks but for what its resolver posts.
-engine::engine() : context_(ASIO_CONCURRENCY_HINT_UNSAFE_IO), resolver_(context_.get_executor()) {}
+engine::engine() : context_(ASIO_CONCURRENCY_HINT_UNSAFE_IO), resolver_(context_.get_executor()) {
+  count_forks();
+  forks_ = forks_so_far();
+}
 
 engine::~engine() {
   for (descriptor* d : by_fd_) {
@@ -77,7 +101,51 @@ engine::~engine() {
   descriptors_.clear();
 }
 
+void engine::end_with_state() noexcept {
+  see_fork_to_release();
+  if (!thread_is_lost_) {
+    delete this;
+    return;
+  }
+  // Whoever looks for leaks finds it here.
+  static std::atomic<engine*> last_left{nullptr};
+  left_before_ = last_left.exchange(this);
+}
+
+void engine::see_fork() {
+  if (forks_ != forks_so_far()) leave_parent();
+}
+
+void engine::see_fork_to_release() noexcept {
+  try {
+    see_fork();
+  } catch (const std::exception&) {
+    // Asio has no set of epoll at all then, and so leaves that of the parent alone.
+  }
+}
+
+// The set of epoll, the timer and the pipe for signals are those of the parent.
+void engine::leave_parent() {
+  if (has_thread_) thread_is_lost_ = true;
+  // What was closed here cannot be registered again. To release it does nothing in the parent,
+  // since the system finds registrations by what is open here.
+  const unsigned now = forks_so_far();
+  const unsigned before = std::exchange(forks_, now);  // `release` does not come here again
+  for (descriptor* d : by_fd_) {
+    if (d != nullptr && ::fcntl(d->fd, F_GETFD) < 0) release(*d);
+  }
+  forks_ = before;
+  context_.notify_fork(asio::execution_context::fork_child);
+  if (!signals_.empty()) {
+    // Asio makes a new pipe only if it was told before the fork.
+    context_.notify_fork(asio::execution_context::fork_prepare);
+    context_.notify_fork(asio::execution_context::fork_child);
+  }
+  forks_ = now;
+}
+
 wait& engine::begin() {
+  see_fork();
   if (free_ == nullptr) {
     wait& made = waits_.emplace_back(context_.get_executor(), static_cast<int>(waits_.size()) + 1);
     known_.insert(&made);
@@ -107,6 +175,20 @@ void engine::watch(wait& w, descriptor& d, bool reads, bool writes) {
   expect(w);
 }
 
+void engine::watch(wait& w, int fd, bool reads, bool writes) {
+  descriptor* d = find(fd);
+  if (d == nullptr) {
+    // What is ready needs no registration; and what epoll does not know, as files, always is.
+    pollfd at{fd, static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)), 0};
+    if (::poll(&at, 1, 0) > 0) {
+      w.error = asio::error::bad_descriptor;
+      return end(w, (at.revents & POLLNVAL) != 0 ? outcome::failed : outcome::ready);
+    }
+    d = &add_temporary(fd);
+  }
+  watch(w, *d, reads, writes);
+}
+
 void engine::start_watching(descriptor& d, direction which) {
   d.stream.async_wait(which == reading ? asio::posix::descriptor_base::wait_read
                                        : asio::posix::descriptor_base::wait_write,
@@ -125,37 +207,62 @@ void engine::alarm(wait& w, double seconds) {
 }
 
 void engine::resolve(wait& w, const std::string& host, const std::string& port) {
-  resolver_.async_resolve(
-      host, port, [this, &w, use = w.use](const std::error_code& why, const auto& results) {
-        if (w.use != use) return;
-        w.error = why;
-        auto found = std::make_unique<std::vector<address>>();
-        for (const auto& result : results) {
-          const auto at = result.endpoint();
-          found->push_back({at.address().to_string(), at.port(), at.address().is_v6()});
-        }
-        w.found = std::move(found);
-        end(w, why ? outcome::failed : outcome::ready);
-      });
+  const auto answer = [this, &w, use = w.use](const std::error_code& why, const auto& results) {
+    if (w.use != use) return;
+    w.error = why;
+    auto found = std::make_unique<std::vector<address>>();
+    for (const auto& result : results) {
+      const auto at = result.endpoint();
+      found->push_back({at.address().to_string(), at.port(), at.address().is_v6()});
+    }
+    w.found = std::move(found);
+    end(w, why ? outcome::failed : outcome::ready);
+  };
+  if (thread_is_lost_) {
+    std::error_code why;
+    const auto results = resolver_.resolve(host, port, why);
+    return answer(why, results);
+  }
+  has_thread_ = true;
+  resolver_.async_resolve(host, port, answer);
   expect(w);
 }
 
 void engine::expect_signal(wait& w, int number) {
-  // Kept, so that the signal is caught between two waits for it, and not lost.
   const auto [at, is_new] = signals_.try_emplace(number, context_.get_executor());
+  caught_signal& s = at->second;
   if (is_new) {
     std::error_code why;
-    at->second.add(number, why);
+    s.set.add(number, why);
     if (why) {
       signals_.erase(at);
       throw std::system_error(why);
     }
+    await_signal(s);
   }
-  at->second.async_wait([this, &w, use = w.use](const std::error_code& why, int) {
-    if (why || w.use != use) return;
-    end(w, outcome::ready);
-  });
+  if (s.untaken > 0) {
+    --s.untaken;
+    return end(w, outcome::ready);
+  }
+  std::erase_if(s.waiting, std::mem_fn(&caught_signal::waiter::has_gone));
+  s.waiting.push_back({&w, w.use});
   expect(w);
+}
+
+// Always, so that none is lost between two waits for it.
+void engine::await_signal(caught_signal& s) {
+  s.set.async_wait([this, &s](const std::error_code& why, int) {
+    if (why) return;
+    bool is_taken = false;
+    for (const auto& waiter : s.waiting) {
+      if (waiter.has_gone()) continue;
+      end(*waiter.w, outcome::ready);
+      is_taken = true;
+    }
+    s.waiting.clear();
+    if (!is_taken) ++s.untaken;
+    await_signal(s);
+  });
 }
 
 void engine::unlink(wait& w) noexcept {
@@ -196,28 +303,58 @@ void engine::recycle(wait& w) noexcept {
 }
 
 descriptor& engine::open(int fd) {
+  see_fork();
+  if (descriptor* d = find(fd)) {
+    if (d->is_temporary) {
+      d->is_temporary = false;
+      return *d;
+    }
+    release(*d);
+  }
+  return add(fd);
+}
+
+// The one that is registered with that number, and stands for the same file still.
+descriptor* engine::find(int fd) noexcept {
+  const auto index = static_cast<std::size_t>(fd);
+  descriptor* d = index < by_fd_.size() ? by_fd_[index] : nullptr;
+  if (d == nullptr || !d->is_temporary || d->file == file_identity::of(fd)) return d;
+  release(*d);
+  return nullptr;
+}
+
+descriptor& engine::add(int fd) {
   const auto index = static_cast<std::size_t>(fd);
   if (index >= by_fd_.size()) by_fd_.resize(index + 1);
-  if (by_fd_[index] != nullptr) release(*by_fd_[index]);
   descriptor& d = descriptors_.emplace_back(context_.get_executor(), fd);
   d.self = std::prev(descriptors_.end());
   by_fd_[index] = &d;
   return d;
 }
 
-descriptor& engine::find_or_open(int fd) {
-  const auto index = static_cast<std::size_t>(fd);
-  if (index < by_fd_.size() && by_fd_[index] != nullptr) return *by_fd_[index];
-  descriptor& d = open(fd);
+// Asio makes a descriptor non-blocking before it waits for it first, and leaves it so. To wait it
+// needs not be; and others, other processes among them, may rely on that it blocks.
+descriptor& engine::add_temporary(int fd) {
+  const int flags = ::fcntl(fd, F_GETFL);
+  descriptor& d = add(fd);
   d.is_temporary = true;
+  d.file = file_identity::of(fd);
+  if ((flags & O_NONBLOCK) == 0) {
+    std::error_code ignored;
+    d.stream.native_non_blocking(true, ignored);
+    ::fcntl(fd, F_SETFL, flags);
+  }
   return d;
 }
 
 void engine::release(descriptor& d) noexcept {
   if (!d.is_open) return;
+  const auto index = static_cast<std::size_t>(d.fd);
+  see_fork_to_release();
+  if (by_fd_[index] != &d) return;  // that has released it
   d.is_open = false;
   d.is_temporary = false;
-  by_fd_[static_cast<std::size_t>(d.fd)] = nullptr;
+  by_fd_[index] = nullptr;
   if (d.owner != nullptr) *d.owner = nullptr;
   for (auto& waiting : d.waiting) {
     while (!waiting.empty()) end(*waiting.front(), outcome::closed);
@@ -231,13 +368,24 @@ void engine::free_if_idle(descriptor& d) noexcept {
   descriptors_.erase(d.self);
 }
 
-// False if the limit has come, or if nothing can end.
+// What Asio has, without blocking.
+void engine::poll() {
+  see_fork();
+  if (context_.stopped()) context_.restart();
+  context_.poll();
+}
+
+// False if nothing has when the limit has come, or if nothing can end.
 bool engine::run_until_ended(std::optional<clock::time_point> limit) {
+  see_fork();
   while (ended_ == 0) {
     if (expected_ == 0) return false;
+    if (limit && clock::now() >= *limit) {
+      poll();  // Asio looks at nothing after its limit, also if that was over from the beginning
+      return ended_ != 0;
+    }
     if (context_.stopped()) context_.restart();
-    const std::size_t ran = limit ? context_.run_one_until(*limit) : context_.run_one();
-    if (ran == 0 && limit && clock::now() >= *limit) return ended_ != 0;
+    limit ? context_.run_one_until(*limit) : context_.run_one();
   }
   return true;
 }
@@ -247,8 +395,7 @@ wait* engine::next(std::optional<clock::time_point> limit) {
     if (ended_ == 0) {
       if (!run_until_ended(limit)) return nullptr;
     } else if (expected_ != 0) {
-      if (context_.stopped()) context_.restart();
-      context_.poll();
+      poll();
     }
     left_in_turn_ = ended_;
   }
@@ -262,10 +409,7 @@ wait* engine::next(std::optional<clock::time_point> limit) {
 
 std::size_t engine::begin_turn(std::optional<clock::time_point> limit) {
   if (!run_until_ended(limit)) return 0;
-  if (expected_ != 0) {
-    if (context_.stopped()) context_.restart();
-    context_.poll();
-  }
+  if (expected_ != 0) poll();
   return left_in_turn_ = ended_;
 }
 

@@ -20,15 +20,20 @@ namespace luacoro::loop {
 class engine {
  public:
   engine();
-  ~engine();
   engine(const engine&) = delete;
   engine& operator=(const engine&) = delete;
+
+  // Deletes it. A forked child leaves it to the end of the process if its parent looked names up:
+  // Asio would wait for the OS thread that did so, forever.
+  void end_with_state() noexcept;
 
   // A new wait, for nothing yet. It must be given to `recycle` after it has ended.
   wait& begin();
 
-  // What may end it.
+  // What may end it. A descriptor that nobody has opened is registered for as long as somebody
+  // waits for it, if it is not ready at once.
   void watch(wait& w, descriptor& d, bool reads, bool writes);
+  void watch(wait& w, int fd, bool reads, bool writes);
   void alarm(wait& w, double seconds);
   void resolve(wait& w, const std::string& host, const std::string& port);
   void expect_signal(wait& w, int number);
@@ -39,10 +44,9 @@ class engine {
   // Is this the address of a wait?
   [[nodiscard]] bool knows(const void* address) const noexcept;
 
-  // The descriptor is registered. Whoever had that number is gone: its waits end as `closed`.
+  // The descriptor is registered. If it was for those who wait for it, they go on; if another
+  // socket had that number, it is gone: its waits end as `closed`.
   descriptor& open(int fd);
-  // For one wait: the one that is there, or a temporary one.
-  descriptor& find_or_open(int fd);
   void release(descriptor& d) noexcept;
 
   // The next wait that has ended; null if there is none until `limit`, if one is given, or if
@@ -58,15 +62,46 @@ class engine {
   struct on_ready;
   struct on_alarm;
 
+  // From the first wait for it on.
+  struct caught_signal {
+    explicit caught_signal(const executor& of) : set(of) {}
+
+    struct waiter {
+      wait* w;
+      std::uint32_t use;
+      [[nodiscard]] bool has_gone() const noexcept { return w->use != use; }
+    };
+
+    asio::basic_signal_set<executor> set;
+    std::size_t untaken = 0;  // how often it came when nobody waited for it
+    std::vector<waiter> waiting;
+  };
+
+  ~engine();
+  // Before anything that the system has of the engine is touched: in a child that was forked since
+  // the last time, it gets all of that anew. The parent's is left as it is.
+  void see_fork();
+  void see_fork_to_release() noexcept;
+  void leave_parent();
+
+  descriptor* find(int fd) noexcept;
+  descriptor& add(int fd);
+  descriptor& add_temporary(int fd);
   void start_watching(descriptor& d, direction which);
+  void await_signal(caught_signal& s);
   void unlink(wait& w) noexcept;
   void free_if_idle(descriptor& d) noexcept;
   void expect(wait& w) noexcept;
+  void poll();
   bool run_until_ended(std::optional<clock::time_point> limit);
 
+  unsigned forks_;  // that it has seen
+  bool has_thread_ = false;
+  bool thread_is_lost_ = false;  // it stayed in the parent: names are looked up without one
+  engine* left_before_ = nullptr;
   asio::io_context context_;
   asio::ip::basic_resolver<asio::ip::tcp, executor> resolver_;
-  std::map<int, asio::basic_signal_set<executor>> signals_;
+  std::map<int, caught_signal> signals_;
   std::deque<wait> waits_;
   std::unordered_set<const void*> known_;
   wait* free_ = nullptr;

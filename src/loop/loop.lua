@@ -89,7 +89,15 @@ end
 ---@param timeout number|nil  in seconds
 ---@return true|nil, string|nil err  "timeout", "closed", "cancelled" or what the system says
 function loop.wait(object, mode, timeout)
-  local fd = type(object) == "number" and object or object:getfd()
+  local fd = object
+  if type(object) ~= "number" then
+    local kind = type(object)
+    if kind ~= "table" and kind ~= "userdata" or not object.getfd then
+      error(("wait: descriptor or socket expected, got %s"):format(kind), 2)
+    end
+    fd = object:getfd()
+    if fd < 0 then fd = nil end -- it is closed
+  end
   return pause(core.watch(fd, mode, timeout))
 end
 
@@ -114,8 +122,9 @@ end
 ---@param thread thread
 ---@return boolean  was it waiting in the loop?
 function loop.cancel(thread)
+  local waited = core.cancel(thread)
   suspended[thread] = nil
-  return core.cancel(thread)
+  return waited
 end
 
 --- Waits for the next signal with that name. From the first call on it is caught.

@@ -134,6 +134,22 @@ describe("a wrapped TCP socket", function()
     b:close()
   end)
 
+  it("can be waited for before a method of it has to wait", function()
+    local log = {}
+    with_pair(function(_, b)
+      log.watcher = pack(loop.wait(b, "r", 60))
+      log.received = b:receive()
+    end, function(_, b)
+      assert(b:send(("x"):rep(5e6)))
+    end, function(a)
+      loop.sleep(0.01)
+      assert(a:receive(5e6))
+      a:send "line\n"
+    end)
+    assert.are.same({ n = 2, true }, log.watcher)
+    assert.are.equal("line", log.received)
+  end)
+
   it("leaves others their turn while its peer is always ready", function()
     local turns, threads = 0, 2
     with_pair(function(a)

@@ -14,6 +14,22 @@ local function run(f, ...)
   return assert(results, "the thread did not end")
 end
 
+-- What Linux says of a file descriptor, if it is open.
+local function flags_of(fd)
+  local file = io.open("/proc/self/fdinfo/" .. fd)
+  if not file then return nil end
+  local flags = file:read("*a"):match "flags:%s*(%d+)"
+  file:close()
+  return flags
+end
+
+-- The number that the next file gets.
+local function lowest_free()
+  local fd = 0
+  while flags_of(fd) do fd = fd + 1 end
+  return fd
+end
+
 describe("spawn and run", function()
   fixture.leaves_nothing(before_each, after_each)
 
@@ -98,6 +114,83 @@ describe("spawn and run", function()
     assert.is_true(loop.step(0))
     loop.cancel(later)
     assert.is_false(loop.step(0))
+  end)
+end)
+
+describe("a step", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  -- Hosts that have a loop of their own call it every now and then.
+  for _, timeout in ipairs { 0, 1e-9, -1 } do
+    it(("of %g s continues who is ready, and waits for nobody"):format(timeout), function()
+      local a, b = peers.connected(loop)
+      local log = {}
+      loop.spawn(function()
+        table.insert(log, (a:receive()))
+        loop.sleep(0.005)
+        table.insert(log, "timer")
+      end)
+      assert.is_true(loop.step(timeout))
+      b:send "line\n"
+      assert.is_true(loop.step(timeout))
+      assert.are.same({ "line" }, log)
+      local start = loop.now()
+      repeat
+        local goes_on = loop.step(timeout)
+      until not goes_on or loop.now() - start > 10
+      assert.are.same({ "line", "timer" }, log)
+      a:close()
+      b:close()
+    end)
+  end
+end)
+
+describe("the module", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("can be loaded again in one state, and each goes on alone", function()
+    local a, b = peers.connected(loop)
+    loop.spawn(function() assert.are.equal("x", a:receive()) end)
+    loop.timeout(0, function() b:send "x\n" end)
+    loop.run()
+    package.loaded["coro.loop"] = nil
+    local again = require "coro.loop"
+    package.loaded["coro.loop"] = loop
+    assert.is_true(again ~= loop)
+    a, b = nil, nil -- luacheck: ignore
+    fixture.collect()
+    assert.is_true(again.sleep(0))
+    assert.is_true(loop.sleep(0))
+  end)
+end)
+
+describe("misuse", function()
+  fixture.leaves_nothing(before_each, after_each)
+
+  it("is told by the name of the function to whoever calls it", function()
+    for _, case in ipairs {
+      { "sleep: number expected, got nil", "sleep" },
+      { "step: number expected, got string", "step", "x" },
+      { "wait: number expected, got table", "wait", 0, "r", {} },
+      { "wait: 'r', 'w' or 'rw' expected", "wait", 0, "x" },
+      { "wait: 'r', 'w' or 'rw' expected", "wait", 0 },
+      { "wait: a file descriptor expected", "wait", -1, "r" },
+      { "wait: descriptor or socket expected, got nil", "wait" },
+      { "wait: descriptor or socket expected, got table", "wait", {} },
+      { "signal: name expected, got nil", "signal" },
+      { "signal: number expected, got string", "signal", "USR1", "x" },
+      { "signal: no signal to wait for is called 'NONE'", "signal", "NONE" },
+      { "resolve: name expected, got nil", "resolve" },
+      { "cancel: thread expected, got string", "cancel", "x" },
+    } do
+      local ok, err = pcall(function()
+        local result = loop[case[2]](case[3], case[4], case[5])
+        return result
+      end)
+      assert.is_false(ok)
+      assert.truthy(err:find "^%S*loop_spec.lua:%d+: ")
+      assert.are.equal(case[1], (err:gsub("^.-:%d+: ", "")))
+    end
   end)
 end)
 
@@ -197,15 +290,77 @@ describe("wait", function()
   end)
 
   it("is told what cannot be waited for", function()
+    local closed = socket.udp()
+    closed:close()
     local results = run(function()
-      local closed, mode, number =
-        { pcall(loop.wait, 1e6, "r") }, { pcall(loop.wait, 0, "x") }, { pcall(loop.wait, -1, "r") }
-      return closed, mode, number
+      return pack(loop.wait(1e6, "r", 60)), pack(loop.wait(closed, "r")),
+        pack(loop.wait(loop.wrap(closed), "w"))
     end)
-    assert.is_false(results[1][1])
-    assert.truthy(results[1][2]:find("Bad file descriptor", 1, true))
-    assert.truthy(results[2][2]:find("'r', 'w' or 'rw' expected", 1, true))
-    assert.truthy(results[3][2]:find("a file descriptor expected", 1, true))
+    assert.are.same({ n = 2, nil, "Bad file descriptor" }, results[1])
+    assert.are.same({ n = 2, nil, "closed" }, results[2])
+    assert.are.same({ n = 2, nil, "closed" }, results[3])
+    assert.truthy(select(2, pcall(loop.wait, 0, "x")):find("'r', 'w' or 'rw' expected", 1, true))
+    for _, number in ipairs { -1, -0.5, 1.5, 2 ^ 31, 2 ^ 40, 1 / 0, 0 / 0 } do
+      local ok, err = pcall(loop.wait, number, "r")
+      assert.is_false(ok)
+      assert.truthy(err:find("a file descriptor expected", 1, true))
+    end
+  end)
+
+  it("takes no memory for numbers that no descriptor has", function()
+    local output = fixture.run [[
+      local loop = require "coro.loop"
+      for _, number in ipairs { 1e6, 2e8, 2 ^ 31 - 1 } do print(loop.wait(number, "r")) end
+      for line in io.lines "/proc/self/status" do
+        local kilobytes = line:match "^VmPeak:%s*(%d+)"
+        if kilobytes then print(tonumber(kilobytes) < 1e6) end
+      end
+    ]]
+    assert.truthy(output:find(("nil\tBad file descriptor\n"):rep(3) .. "true\n", 1, true), output)
+  end)
+
+  it("is over at once for files, which are always ready", function()
+    local fd = lowest_free()
+    for _, name in ipairs { arg[0], "/dev/null" } do
+      local file = assert(io.open(name))
+      assert.are.same({ n = 2, true }, run(loop.wait, fd, "r", 60))
+      assert.are.same({ n = 2, true }, run(loop.wait, fd, "rw", 0))
+      file:close()
+    end
+  end)
+
+  it("leaves a descriptor blocking that was", function()
+    local fd = lowest_free()
+    local pipe = io.popen "sleep 0.05; echo line"
+    local before = flags_of(fd)
+    assert.are.same({ n = 2, nil, "timeout" }, run(loop.wait, fd, "r", 0.001))
+    assert.are.equal(before, flags_of(fd))
+    assert.are.same({ n = 2, true }, run(loop.wait, fd, "r"))
+    assert.are.equal(before, flags_of(fd))
+    assert.are.equal("line", pipe:read())
+    pipe:close()
+  end)
+
+  it("is told that its descriptor was closed when the number is used again", function()
+    local function receiver()
+      local made = socket.udp()
+      assert(made:setsockname("127.0.0.1", 0))
+      return made, select(2, made:getsockname())
+    end
+    local a = receiver()
+    local fd = a:getfd()
+    local log = {}
+    loop.spawn(function() log.old = pack(loop.wait(fd, "r", 60)) end)
+    loop.step(0)
+    a:close()
+    local b, port = receiver()
+    assert.are.equal(fd, b:getfd())
+    loop.spawn(function() log.new = pack(loop.wait(b, "r", 60)) end)
+    loop.timeout(0, function() socket.udp():sendto("x", "127.0.0.1", port) end)
+    loop.run()
+    assert.are.same({ n = 2, nil, "closed" }, log.old)
+    assert.are.same({ n = 1, true }, { n = 1, log.new[1] })
+    b:close()
   end)
 
   it("is cancelled by other threads", function()
@@ -293,11 +448,15 @@ end)
 describe("signal", function()
   fixture.leaves_nothing(before_each, after_each)
 
-  it("waits for the signal, and does not lose one between two waits", function()
+  -- To ourselves.
+  local function send()
     local file = assert(io.open "/proc/self/stat")
     local pid = file:read "*n"
     file:close()
-    local function send() os.execute("kill -USR1 " .. ("%d"):format(pid)) end
+    os.execute("kill -USR1 " .. ("%d"):format(pid))
+  end
+
+  it("waits for the signal, and does not lose one between two waits", function()
     local results = run(function()
       loop.timeout(0, send)
       local first = loop.signal "USR1"
@@ -308,6 +467,19 @@ describe("signal", function()
     assert.are.same({ true, true, false }, { results[1], results[2], results[3] })
     assert.truthy(results[4]:find("no signal to wait for is called 'NONE'", 1, true))
     assert.are.same({ n = 2, nil, "timeout" }, run(loop.signal, "USR1", 0))
+  end)
+
+  it("is not lost to a wait that has ended", function()
+    local count = 0
+    run(function()
+      assert(not loop.signal("USR1", 0))
+      send()
+      loop.sleep(0.001) -- the loop sees it
+      for _ = 1, 2 do
+        loop.spawn(function() if loop.signal("USR1", 0.01) then count = count + 1 end end)
+      end
+    end)
+    assert.are.equal(1, count)
   end)
 end)
 
