@@ -9,6 +9,7 @@ local core, coro, loop = ...
 local next_ended, schedule = core.next, core.schedule
 local transfer, ptransfer, resume = coro.transfer, coro.ptransfer, coro.resume
 local create, current, status, main = coro.create, coro.current, coro.status, coro.main
+local traceback_of = debug.traceback
 local unpack = table.unpack or unpack -- luacheck: ignore
 
 local finished = {} -- what a spawned thread passes to the loop when it is done
@@ -136,13 +137,19 @@ loop.now = core.now
 
 -- The loop
 
+-- Is it the thread whose error came with that traceback? Others may be dead as well: closed, or
+-- failed while somebody else had resumed them.
+local function has_failed(thread, traceback)
+  return status(thread) == "dead" and traceback_of(thread) == traceback
+end
+
 -- Where the error goes: to the handler of the thread that failed, or out of the loop. The thread
 -- that was continued last is asked first; the error may be another one's, that it went on to.
 local function report(last, err, traceback)
-  local failed = handlers[last] and status(last) == "dead" and last
+  local failed = handlers[last] and has_failed(last, traceback) and last
   if not failed then
     for thread in pairs(handlers) do
-      if status(thread) == "dead" then failed = thread end
+      if has_failed(thread, traceback) then failed = thread end
     end
   end
   if failed then
