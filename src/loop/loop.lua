@@ -14,23 +14,18 @@ local unpack = table.unpack or unpack -- luacheck: ignore
 
 local finished = {} -- what a spawned thread passes to the loop when it is done
 local handlers = setmetatable({}, { __mode = "k" }) -- of spawned threads, by thread
-local suspended = {} -- waits, by thread
+local suspended = {} -- waits in `suspend`, by thread
 local stopped = false
 
 local main_waits = false
 
-local function pass(...) return ... end
 local wait_in_main
 
--- The first local variable of both says to `core` what the thread waits for.
+-- The first local variable, here and in `suspend`, says to `core` what the thread waits for.
 local function pause(wait, is_main)
   if is_main then return wait_in_main(wait) end
   local result, err = transfer(nil)
   return result, err
-end
-local function pause_for_values(wait, is_main)
-  if is_main then return wait_in_main(wait) end
-  return pass(transfer(nil))
 end
 
 core.pause = pause
@@ -94,18 +89,40 @@ function loop.wait(object, mode, timeout)
   return pause(core.watch(fd, mode, timeout))
 end
 
+local function forget_suspended(thread, wait)
+  suspended[thread] = nil
+  core.drop(wait)
+end
+
+-- The thread goes on, whoever continued it: `resume` and `cancel` have forgotten its wait, others
+-- know nothing of it.
+local function end_suspend(wait, ok, ...)
+  local thread = current()
+  if suspended[thread] then forget_suspended(thread, wait) end
+  if not ok then error((...), 0) end
+  return ...
+end
+
+-- The wait of a thread that is in `suspend`. One that was closed there could not say so.
+local function wait_in_suspend(thread)
+  local wait = suspended[thread]
+  if wait and status(thread) == "dead" then return forget_suspended(thread, wait) end
+  return wait
+end
+
 --- Waits for `resume`.
 ---@return any ...  what that passes
 function loop.suspend()
   local wait, is_main = core.park()
   suspended[current() or main] = wait
-  return pause_for_values(wait, is_main)
+  if is_main then return wait_in_main(wait) end
+  return end_suspend(wait, ptransfer(nil))
 end
 
 --- Continues a thread that waits in `suspend`, when its turn comes.
 ---@param thread thread
 function loop.resume(thread, ...)
-  local wait = suspended[thread]
+  local wait = wait_in_suspend(thread)
   if not wait then error("resume: the thread does not wait in suspend", 2) end
   suspended[thread] = nil
   core.wake(wait, { n = select("#", ...), ... })
@@ -115,7 +132,7 @@ end
 ---@param thread thread
 ---@return boolean  was it waiting in the loop?
 function loop.cancel(thread)
-  suspended[thread] = nil
+  if wait_in_suspend(thread) then suspended[thread] = nil end
   return core.cancel(thread)
 end
 
@@ -188,8 +205,10 @@ end
 local function report_deadlock()
   local count, traces = 0, {}
   for thread in pairs(suspended) do
-    count = count + 1
-    traces[count] = tostring(thread) .. ", " .. debug.traceback(thread)
+    if wait_in_suspend(thread) then
+      count = count + 1
+      traces[count] = tostring(thread) .. ", " .. traceback_of(thread)
+    end
   end
   if count == 0 then return end
   table.sort(traces)

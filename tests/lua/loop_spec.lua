@@ -288,6 +288,44 @@ describe("suspend and resume", function()
       "resume: the thread does not wait in suspend")
     loop.run()
   end)
+
+  it("are over for a thread that others close, throw into or transfer to", function()
+    local function refuses(thread)
+      assert.has_error(function() loop.resume(thread, "lost") end,
+        "resume: the thread does not wait in suspend")
+    end
+    local log = {}
+    local function suspend_thrice()
+      for _ = 1, 3 do table.insert(log, pack(pcall(loop.suspend))) end
+    end
+    local closed, thread = loop.spawn(loop.suspend), loop.spawn(suspend_thrice)
+    loop.step(0)
+    coro.close(closed)
+    refuses(closed)
+    coro.throw(thread, "thrown")
+    coro.transfer(thread, "transferred", nil)
+    loop.resume(thread, "resumed")
+    loop.run()
+    assert.are.same({
+      { n = 2, false, "thrown" },
+      { n = 3, true, "transferred" },
+      { n = 2, true, "resumed" },
+    }, log)
+    refuses(thread)
+    local elsewhere = loop.spawn(function()
+      loop.suspend()
+      loop.sleep(0)
+    end)
+    loop.step(0)
+    coro.transfer(elsewhere)
+    refuses(elsewhere)
+    loop.run()
+    coro.close(loop.spawn(loop.suspend))
+    closed = loop.spawn(loop.suspend)
+    loop.step(0)
+    coro.close(closed)
+    loop.run() -- and reports no deadlock
+  end)
 end)
 
 describe("signal", function()
