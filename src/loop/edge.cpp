@@ -30,10 +30,14 @@ wait& begin(lua_State* L) {
   return begin_for(L);
 }
 
-// What is on top is what `next` gives for the wait, which has ended.             [-1, +0]
-void end_with_values(lua_State* L, wait& w) {
+// What is on top is what `next` gives for the wait when it has ended.            [-1, +0]
+void give_values(lua_State* L, wait& w) {
   lua_rawseti(L, lua_upvalueindex(values_upvalue), w.index);
   w.has_values = true;
+}
+
+void end_with_values(lua_State* L, wait& w) {
+  give_values(L, w);
   engine_of_function(L).end(w, outcome::ready);
 }
 
@@ -166,13 +170,24 @@ int expect_signal(lua_State* L) {
   });
 }
 
-// schedule(thread, values): a thread that has not started gets the values, a table with a count
+// schedule(thread, values [, seconds]) -> wait: a thread that has not started gets the values, a
+// table with a count, when its turn comes or after some time
 int schedule(lua_State* L) {
   luaL_checktype(L, 1, LUA_TTHREAD);
+  const bool is_late = !lua_isnoneornil(L, 3);
+  const double seconds = is_late ? luaL_checknumber(L, 3) : 0;
   lua_settop(L, 2);
   lua_pushvalue(L, 1);
-  end_with_values(L, begin_for(L));
-  return 0;
+  wait& w = begin_for(L);
+  if (is_late) {
+    start(L, w, [&](engine& of) { of.alarm(w, seconds); });
+    lua_settop(L, 2);
+    give_values(L, w);
+  } else {
+    end_with_values(L, w);
+  }
+  lua_pushlightuserdata(L, &w);
+  return 1;
 }
 
 wait* check_wait(lua_State* L) {

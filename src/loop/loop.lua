@@ -8,13 +8,15 @@ local core, coro, loop = ...
 
 local next_ended, schedule = core.next, core.schedule
 local transfer, ptransfer, resume = coro.transfer, coro.ptransfer, coro.resume
-local create, current, status, main = coro.create, coro.current, coro.status, coro.main
+local create, close, current, status = coro.create, coro.close, coro.current, coro.status
+local main = coro.main
 local traceback_of = debug.traceback
 local unpack = table.unpack or unpack -- luacheck: ignore
 
 local finished = {} -- what a spawned thread passes to the loop when it is done
 local handlers = setmetatable({}, { __mode = "k" }) -- of spawned threads, by thread
 local suspended = {} -- waits in `suspend`, by thread
+local timeouts = setmetatable({}, { __mode = "k" }) -- of threads that start later, by thread
 local stopped = false
 
 local main_waits = false
@@ -35,6 +37,11 @@ core.pause = pause
 local function body(f, ...)
   f(...)
   return transfer(nil, finished, current())
+end
+
+local function late_body(...)
+  timeouts[current()] = nil
+  return body(...)
 end
 
 --- A thread that will call f(...). It starts when the loop runs next.
@@ -60,13 +67,14 @@ function loop.spawn_with(handler, f, ...)
   return thread
 end
 
---- Calls f(...) in a thread of its own after some time, unless the thread is cancelled before.
+--- Calls f(...) in a thread of its own, so long after this call, unless the thread is cancelled
+--- before.
 ---@param seconds number
 ---@return thread
 function loop.timeout(seconds, f, ...)
-  return loop.spawn(function(...)
-    if loop.sleep(seconds) then f(...) end
-  end, ...)
+  local thread = create(late_body)
+  timeouts[thread] = schedule(thread, { n = select("#", ...) + 1, f, ... }, seconds)
+  return thread
 end
 
 -- Waiting
@@ -132,6 +140,11 @@ end
 ---@param thread thread
 ---@return boolean  was it waiting in the loop?
 function loop.cancel(thread)
+  local start = timeouts[thread]
+  if start and status(thread) == "suspended" then -- otherwise it was closed
+    core.drop(start)
+    return close(thread)
+  end
   if wait_in_suspend(thread) then suspended[thread] = nil end
   return core.cancel(thread)
 end

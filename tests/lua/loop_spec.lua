@@ -130,6 +130,35 @@ describe("sleep and timeout", function()
     assert.are.equal("dead", coro.status(other))
   end)
 
+  it("cancel a timeout in the turn that made it, once", function()
+    local function never() error "it was cancelled" end
+    local outside, closed = loop.timeout(0, never), loop.timeout(0, never)
+    assert.is_true(loop.cancel(outside))
+    assert.is_false(loop.cancel(outside))
+    coro.close(closed)
+    assert.is_false(loop.cancel(closed))
+    loop.spawn(function()
+      assert.is_true(loop.cancel(loop.timeout(0, never)))
+      local sleeping
+      sleeping = loop.timeout(0, function()
+        assert.are.same({ n = 2, nil, "cancelled" }, pack(loop.sleep(600)))
+      end)
+      loop.sleep(0.01)
+      assert.is_true(loop.cancel(sleeping))
+    end)
+    loop.run()
+    assert.is_false(loop.step(0))
+  end)
+
+  it("take the time of a timeout from the call on", function()
+    local called = false
+    loop.timeout(0.05, function() called = true end)
+    socket.sleep(0.05)
+    loop.step(0.001)
+    assert.is_true(called)
+    loop.run()
+  end)
+
   it("let nobody starve where others are always ready", function()
     local over, turns = false, 0
     local function spawn_another()
