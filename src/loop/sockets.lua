@@ -7,6 +7,7 @@
 --   descriptor      its registration, from the first wait on
 --   waits_first     does `receive` wait before it tries?
 --   block, total    its timeouts as LuaSocket knows them, in seconds; nil: none
+--   is_unspecified  has it tried to connect in vain, with no family of its own?
 local core, _, loop = ...
 
 local pause, watch, now = core.pause, core.watch, core.now
@@ -173,21 +174,28 @@ function makers.send(send)
   end
 end
 
--- The addresses of a host, for a socket of that family. Addresses are not looked up.
+-- Does it take addresses of any family? LuaSocket makes no file descriptor for such a socket before
+-- it has an address, and until then says that it is of IPv4.
+local function takes_any(self) return self.is_unspecified or self.socket:getfd() < 0 end
+
+local unknown_host = "host or service not provided, or not known"
+
+-- The addresses of a host that the socket takes. Addresses are not looked up.
 local function addresses_of(self, host)
   if type(host) ~= "string" or host == "*" or host:find ":" or host:find "^[%d.]+$" then
     return { { addr = host } }
   end
   local found, err = loop.resolve(host)
   if not found then return nil, err end
-  local family = self.socket.getfamily and self.socket:getfamily()
+  if takes_any(self) then return found end
+  local family = self.socket:getfamily()
   local fitting = {}
   for _, address in ipairs(found) do
-    if family ~= "inet4" and family ~= "inet6" or family:find(address.family, 1, true) then
+    if family:find(address.family, 1, true) then
       fitting[#fitting + 1] = address
     end
   end
-  if not fitting[1] then return nil, "host not found" end
+  if not fitting[1] then return nil, unknown_host end
   return fitting
 end
 
@@ -202,7 +210,16 @@ local function connect_to(self, start, ...)
     result, err = self.socket:connect(...)
     if err == "already connected" then return 1 end
   end
-  return result, err
+  if result then return result end
+  return nil, err
+end
+
+-- Another object of LuaSocket's, since the one that tried in vain keeps the family of the address
+-- that it tried, and what it began.
+local function begin_again(self)
+  forget(self)
+  self.socket:close()
+  self.socket = loop.tcp().socket
 end
 
 function methods:connect(host, port)
@@ -210,12 +227,18 @@ function methods:connect(host, port)
   if port == nil then return connect_to(self, start, host) end
   local addresses, err = addresses_of(self, host)
   if not addresses then return nil, err end
-  local result
+  if self.socket:getfd() < 0 then self.is_unspecified = true end
   for _, address in ipairs(addresses) do
+    if self.is_unspecified and self.socket:getfd() >= 0 then begin_again(self) end
+    local result
     result, err = connect_to(self, start, address.addr, port)
-    if result then break end
+    -- Who does not want to wait here goes on with what has begun.
+    local goes_on = err == "timeout" and (self.block == 0 or self.total == 0)
+    if result or goes_on then self.is_unspecified = false end
+    if result then return result end
+    if goes_on or err == "closed" or err == "cancelled" then break end
   end
-  return result, err
+  return nil, err
 end
 
 -- What takes a host and blocks only to look it up.
@@ -224,7 +247,15 @@ local function with_address(name)
     if port == nil then return self.socket[name](self.socket, host) end -- a path, or "*"
     local addresses, err = addresses_of(self, host)
     if not addresses then return nil, err end
-    return self.socket[name](self.socket, addresses[1].addr, port, ...)
+    for _, address in ipairs(addresses) do
+      local result
+      result, err = self.socket[name](self.socket, address.addr, port, ...)
+      if result then
+        self.is_unspecified = false
+        return result
+      end
+    end
+    return nil, err
   end
 end
 with_address "bind"
@@ -310,5 +341,6 @@ function loop.wrap(socket)
     waits_first = false,
     block = timeout_of(block),
     total = timeout_of(total),
+    is_unspecified = false,
   }, class)
 end

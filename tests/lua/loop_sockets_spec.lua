@@ -188,6 +188,106 @@ describe("a wrapped TCP socket", function()
     assert.are.equal("string", type(err))
   end)
 
+  -- Calls f while names are looked up to these addresses.
+  local function with_addresses(addresses, f)
+    local resolve = loop.resolve
+    loop.resolve = function()
+      local found = {}
+      for i, addr in ipairs(addresses) do
+        found[i] = { addr = addr, family = addr:find ":" and "inet6" or "inet", port = 0 }
+      end
+      return found
+    end
+    local ok, err = pcall(f)
+    loop.resolve = resolve
+    if not ok then error(err, 0) end
+  end
+
+  it("takes addresses of both families until it has one", function()
+    local server6 = loop.bind("::1", 0)
+    if not server6 then return pending "no IPv6" end
+    local server4 = assert(loop.bind("127.0.0.1", 0))
+    local _, port6 = server6:getsockname()
+    local _, port4 = server4:getsockname()
+    local closed = assert(loop.bind("127.0.0.1", 0))
+    local _, closed_port = closed:getsockname()
+    closed:close()
+    local function check(made, result, err)
+      made:close()
+      assert.are.equal(1, result, err)
+    end
+    with_addresses({ "::1" }, function()
+      local client = loop.tcp()
+      check(client, client:connect("name", port6))
+      assert(loop.connect("name", port6)):close()
+      local bound = loop.tcp()
+      check(bound, bound:bind("name", 0))
+      local datagrams = loop.udp()
+      check(datagrams, datagrams:setpeername("name", 9))
+      local of_ipv4 = loop.tcp4()
+      assert.are.same(pack(socket.tcp4():connect("name.invalid", port6)),
+        pack(of_ipv4:connect("name", port6)))
+      of_ipv4:close()
+    end)
+    with_addresses({ "::1", "127.0.0.1" }, function()
+      local client = loop.tcp()
+      assert.are.same({ n = 2, nil, "connection refused" },
+        pack(client:connect("name", closed_port)))
+      assert.are.same({ n = 2, nil, "connection refused" },
+        pack(client:connect("::1", closed_port)))
+      check(client, client:connect("name", port4))
+    end)
+    with_addresses({ "127.0.0.1", "::1" }, function()
+      local client = loop.tcp()
+      client:settimeout(60)
+      check(client, client:connect("name", port6))
+    end)
+    server4:close()
+    server6:close()
+  end)
+
+  it("begins again after it has tried to connect in vain", function()
+    local server, waiting = socket.tcp(), {} -- in its queue, which has no room for others then
+    assert(server:bind("127.0.0.1", 0))
+    assert(server:listen(0))
+    local _, port = server:getsockname()
+    for i = 1, 3 do
+      waiting[i] = socket.tcp()
+      waiting[i]:settimeout(0)
+      waiting[i]:connect("127.0.0.1", port)
+    end
+    local free = assert(loop.bind("127.0.0.2", port))
+    with_addresses({ "127.0.0.1", "127.0.0.2" }, function()
+      local client = loop.tcp()
+      client:settimeout(0.02)
+      assert.are.same({ n = 1, 1 }, pack(client:connect("name", port)))
+      assert.are.equal("127.0.0.2", (client:getpeername()))
+      client:close()
+      local thread, result
+      thread = loop.spawn(function()
+        client = loop.tcp()
+        result = pack(client:connect("name", port))
+      end)
+      loop.step(0)
+      loop.cancel(thread)
+      loop.run()
+      assert.are.same({ n = 2, nil, "cancelled" }, result)
+      client:close()
+    end)
+    local client = loop.tcp()
+    for _, expected in ipairs {
+      { 0.01, "timeout" }, { 0.01, "timeout" }, { 0, "timeout" },
+      { 0, "Operation already in progress" }, -- who does not wait here goes on with what has begun
+    } do
+      client:settimeout(expected[1])
+      assert.are.same({ n = 2, nil, expected[2] }, pack(client:connect("127.0.0.1", port)))
+    end
+    for _, other in ipairs(waiting) do other:close() end
+    client:close()
+    server:close()
+    free:close()
+  end)
+
   it("connects from an address of its own", function()
     local server = assert(loop.bind("127.0.0.1", 0))
     local _, port = server:getsockname()
