@@ -230,12 +230,17 @@ bool is_fresh(lua_State* T) {
   return lua_status(T) == 0 && lua_getstack(T, 0, &frame) == 0 && lua_gettop(T) == 1;
 }
 
-// cancel(thread) -> was it in a wait?
+// cancel(thread, or the wait that main is in) -> was it in a wait?
 int cancel(lua_State* L) {
   engine& of = engine_of_function(L);
-  lua_State* T = lua_tothread(L, 1);
-  if (T == nullptr) luaL_argerror(L, 1, "thread expected");
-  void* address = T == L ? nullptr : wait_of(T);
+  void* address = nullptr;
+  if (lua_islightuserdata(L, 1)) {
+    address = lua_touserdata(L, 1);
+  } else {
+    lua_State* T = lua_tothread(L, 1);
+    if (T == nullptr) luaL_argerror(L, 1, "thread expected");
+    if (T != L) address = wait_of(T);
+  }
   const bool waits = address != nullptr && of.knows(address) &&
                      static_cast<wait*>(address)->in_use &&
                      static_cast<wait*>(address)->result == outcome::none;

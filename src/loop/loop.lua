@@ -19,7 +19,7 @@ local suspended = {} -- waits in `suspend`, by thread
 local timeouts = setmetatable({}, { __mode = "k" }) -- of threads that start later, by thread
 local stopped = false
 
-local main_waits = false
+local main_wait -- while main waits
 
 local wait_in_main
 
@@ -122,8 +122,8 @@ end
 ---@return any ...  what that passes
 function loop.suspend()
   local wait, is_main = core.park()
-  suspended[current() or main] = wait
-  if is_main then return wait_in_main(wait) end
+  if is_main then return wait_in_main(wait, true) end
+  suspended[current()] = wait
   return end_suspend(wait, ptransfer(nil))
 end
 
@@ -146,7 +146,7 @@ function loop.cancel(thread)
     return close(thread)
   end
   if wait_in_suspend(thread) then suspended[thread] = nil end
-  return core.cancel(thread)
+  return core.cancel(thread == main and main_wait or thread)
 end
 
 --- Waits for the next signal with that name. From the first call on it is caught.
@@ -241,19 +241,20 @@ local function run_until_main()
 end
 
 local function end_wait_in_main(wait, ok, ...)
-  main_waits = false
+  main_wait = nil
   if ok then return ... end
   suspended[main] = nil
   core.drop(wait)
   error((...), 0)
 end
 
-function wait_in_main(wait)
-  if main_waits then
+function wait_in_main(wait, is_suspended)
+  if main_wait then
     core.drop(wait)
     error("main waits already, below this call", 3)
   end
-  main_waits = true
+  main_wait = wait
+  if is_suspended then suspended[main] = wait end
   return end_wait_in_main(wait, pcall(run_until_main))
 end
 

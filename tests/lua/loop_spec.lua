@@ -553,6 +553,35 @@ describe("main", function()
     loop.run()
   end)
 
+  it("is cancelled in what it waits in", function()
+    local main, log = coro.main, {}
+    local function cancel()
+      table.insert(log, pack(loop.cancel(main), loop.cancel(main)))
+      table.insert(log, (pcall(loop.resume, main, "lost")))
+    end
+    for _, wait in ipairs { loop.suspend, function() return loop.sleep(600) end } do
+      loop.spawn(cancel)
+      assert.are.same({ n = 2, nil, "cancelled" }, pack(wait()))
+    end
+    local once = { n = 2, true, false }
+    assert.are.same({ once, false, once, false }, log)
+    assert.is_false(loop.cancel(main))
+    loop.spawn(function() assert.is_false(loop.cancel(main)) end)
+    loop.run()
+  end)
+
+  it("waits once: handlers that it calls there are refused, and change nothing", function()
+    local refused
+    local function handler()
+      refused = pack(pcall(loop.suspend))
+      loop.resume(coro.main, "resumed")
+    end
+    loop.spawn_with(handler, function() error "x" end)
+    assert.are.same({ n = 1, "resumed" }, pack(loop.suspend()))
+    assert.is_false(refused[1])
+    assert.truthy(refused[2]:find("main waits already, below this call", 1, true))
+  end)
+
   it("gets the errors of threads there", function()
     loop.spawn(function() error("broken", 0) end)
     local ok, err = pcall(loop.sleep, 60)
