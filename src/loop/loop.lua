@@ -23,14 +23,25 @@ local main_wait -- while main waits
 
 local wait_in_main
 
--- The first local variable, here and in `suspend`, says to `core` what the thread waits for.
+-- The first local variable, in these and in `suspend`, says to `core` what the thread waits for.
 local function pause(wait, is_main)
   if is_main then return wait_in_main(wait) end
   local result, err = transfer(nil)
   return result, err
 end
 
-core.pause = pause
+-- For what may well be ready already: where main cannot wait, that is to be tried at once.
+local function pause_first(wait, is_main)
+  if is_main then
+    if not main_wait then return wait_in_main(wait) end
+    core.drop(wait)
+    return true
+  end
+  local result, err = transfer(nil)
+  return result, err
+end
+
+core.pause, core.pause_first = pause, pause_first
 
 -- Threads
 
@@ -85,6 +96,13 @@ function loop.sleep(seconds)
   local _, err = pause(core.alarm(seconds))
   if err == "timeout" then return true end
   return nil, err
+end
+
+-- Leaves the others their turn. Main has none to leave while it waits.
+---@return true|nil, string|nil err
+function core.give_way()
+  if main_wait and not current() then return true end
+  return loop.sleep(0)
 end
 
 --- Waits until a descriptor may be ready.

@@ -10,7 +10,7 @@
 --   is_unspecified  has it tried to connect in vain, with no family of its own?
 local core, _, loop = ...
 
-local pause, watch, now = core.pause, core.watch, core.now
+local pause, pause_first, watch, now = core.pause, core.pause_first, core.watch, core.now
 
 -- What a socket that is not ready says, and what it waits for then.
 local to_receive = { timeout = "r", wantread = "r", wantwrite = "w" }
@@ -57,8 +57,7 @@ local calls, most_calls = 0, 200
 local function give_way(self)
   calls = 0
   if self.block == 0 then return true end
-  local _, err = pause(core.alarm(0))
-  return err == "timeout" or nil, err
+  return core.give_way()
 end
 
 -- Makes a method that is tried again, with the same arguments, until it does not ask to wait.
@@ -146,7 +145,7 @@ function makers.receive(receive, own_methods)
     -- of it: 5 %, as above.
     if self.waits_first and not start and block ~= 0 and not prefix and pattern ~= 0
       and not dirty(socket) then
-      local is_ready, why = pause(watch(self.descriptor, "r", block))
+      local is_ready, why = pause_first(watch(self.descriptor, "r", block))
       if not is_ready then return nil, why, "" end
     end
     local data, err, partial = receive(socket, pattern, prefix)

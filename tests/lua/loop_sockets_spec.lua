@@ -153,6 +153,24 @@ describe("a wrapped TCP socket", function()
     assert.is_true(turns > 10)
   end)
 
+  it("is ready for handlers, too, that are called while main waits", function()
+    local a, b = connected()
+    loop.spawn(function() b:receive() end) -- which has to wait: the next ones expect that
+    loop.timeout(0, function() a:send "one\n" end)
+    loop.run()
+    local sent, got = 0, nil
+    local function handler()
+      for _ = 1, 1000 do sent = sent + a:send "x" end
+      got = b:receive(1000)
+    end
+    loop.spawn_with(handler, function() error "x" end)
+    assert.is_true(loop.sleep(0))
+    assert.are.equal(1000, sent)
+    assert.are.equal(("x"):rep(1000), got)
+    a:close()
+    b:close()
+  end)
+
   it("is told that its peer has gone, in the middle of a line", function()
     local result
     with_pair(function(a) result = pack(a:receive()) end, function(_, b)
