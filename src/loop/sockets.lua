@@ -102,7 +102,7 @@ end
 
 -- Goes on after the first try, which was asked for with that pattern and prefix.
 local function receive_rest(self, receive, start, pattern, prefix, err, partial)
-  local before = prefix and #prefix or 0
+  local before = prefix and #tostring(prefix) or 0
   local chunks
   while true do
     self.waits_first = err == "timeout" and partial ~= nil -- not LuaSec, not UDP
@@ -138,7 +138,7 @@ function makers.receive(receive, own_methods)
     calls = calls + 1
     if calls > most_calls then
       local has_turn, why = give_way(self)
-      if not has_turn then return nil, why, prefix or "" end
+      if not has_turn then return nil, why, tostring(prefix or "") end
     end
     -- Once it had to wait, what is not in LuaSocket's buffer is not expected to be there already:
     -- a try in vain costs more than the wait. The wait is that of wait_until_ready, without a call
@@ -146,7 +146,10 @@ function makers.receive(receive, own_methods)
     if self.waits_first and not start and block ~= 0 and not prefix and pattern ~= 0
       and not dirty(socket) then
       local is_ready, why = pause_first(watch(self.descriptor, "r", block))
-      if not is_ready then return nil, why, "" end
+      if not is_ready then
+        if why == "timeout" then return receive(socket, pattern) end -- it may be no pattern at all
+        return nil, why, ""
+      end
     end
     local data, err, partial = receive(socket, pattern, prefix)
     if data or not to_receive[err] then return data, err, partial end
@@ -260,7 +263,10 @@ end
 with_address "bind"
 with_address "setpeername"
 
-local function timeout_of(value) return value and value >= 0 and value or nil end
+local function timeout_of(value)
+  value = tonumber(value)
+  return value and value >= 0 and value or nil
+end
 
 function methods:settimeout(value, mode)
   self.socket:settimeout(value, mode) -- raises for what it does not know

@@ -77,6 +77,36 @@ describe("a wrapped TCP socket", function()
     assert.are.same({ n = 2, 0, -1 }, got[4])
   end)
 
+  it("takes numbers for strings and strings for numbers, as LuaSocket does", function()
+    local got = {}
+    with_pair(function(a)
+      assert.are.equal(1, a:settimeout("60"))
+      got[1] = pack(a:receive("4", 7))
+      assert.are.equal(1, a:settimeout("0.01", "t"))
+      got[2] = pack(a:receive("*l", 7))
+      got[3] = pack(a:gettimeout())
+    end, function(_, b)
+      loop.sleep(0.001)
+      b:send "123456"
+    end)
+    assert.are.equal("7123", got[1][1])
+    assert.are.same({ n = 3, nil, "timeout", "7456" }, got[2])
+    assert.are.same({ n = 2, 60, 0.01 }, got[3])
+  end)
+
+  it("does not take for a timeout that it was asked for nonsense", function()
+    with_pair(function(a)
+      a:receive() -- which has to wait
+      a:settimeout(0.01)
+      local ok, err = pcall(a.receive, a, "*x")
+      assert.is_false(ok)
+      assert.truthy(err:find("invalid receive pattern", 1, true))
+    end, function(_, b)
+      loop.sleep(0.001)
+      b:send "x\n"
+    end)
+  end)
+
   it("has a time for the whole call beside that for each wait", function()
     local result
     with_pair(function(a)
