@@ -265,8 +265,21 @@ void push_addresses(lua_State* L, const std::vector<address>& found) {
   }
 }
 
+// LuaSocket's text for what may come of looking a name up, since libraries compare it; or null.
+const char* text_of_lookup(const std::error_code& why) noexcept {
+  if (why == asio::error::host_not_found) return "host or service not provided, or not known";
+  if (why == asio::error::host_not_found_try_again) return "temporary failure in name resolution";
+  if (why == asio::error::no_recovery) return "non-recoverable failure in name resolution";
+  if (why == asio::error::service_not_found) return "service not supported for socket type";
+  return nullptr;
+}
+
 // Of std::error_code: a text, without a C++ string in a frame that may raise.             [-0, +1]
 void push_message(lua_State* L, const std::error_code& why) {
+  if (const char* known = text_of_lookup(why)) {
+    lua_pushstring(L, known);
+    return;
+  }
   if (why.category() == asio::error::get_system_category()) {
     lua_pushstring(L, std::strerror(why.value()));
     return;

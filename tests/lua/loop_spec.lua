@@ -401,6 +401,13 @@ describe("resolve", function()
     assert.are.equal("string", type(results[4]))
     assert.is_true(ticks > 0)
   end)
+
+  it("says what is wrong as LuaSocket does", function()
+    for _, unknown in ipairs { { "name.invalid" }, { "127.0.0.1", "no_such_service" } } do
+      local host, port = fixture.unpack(unknown)
+      assert.are.same(pack(socket.tcp():connect(host, port or 1)), run(loop.resolve, host, port))
+    end
+  end)
 end)
 
 describe("errors in threads", function()
