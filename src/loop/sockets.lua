@@ -73,7 +73,11 @@ local function again(modes)
       while true do
         local first, second, third = own_method(self.socket, ...)
         local mode = not first and modes[second]
-        if not mode then return first, second, third end
+        if not mode then
+          if third ~= nil then return first, second, third end
+          if second ~= nil then return first, second end
+          return first
+        end
         local is_ready, err = wait_until_ready(self, mode, start)
         if not is_ready then return first, err == "timeout" and second or err end
       end
@@ -105,7 +109,7 @@ local function receive_rest(self, receive, start, pattern, prefix, err, partial)
   local before = prefix and #tostring(prefix) or 0
   local chunks
   while true do
-    self.waits_first = err == "timeout" and partial ~= nil -- not LuaSec, not UDP
+    self.waits_first = err == "timeout" and partial ~= nil -- not LuaSec
     if partial and partial ~= "" then
       chunks = chunks or {}
       chunks[#chunks + 1] = partial
@@ -132,6 +136,7 @@ local function receive_rest(self, receive, start, pattern, prefix, err, partial)
 end
 
 function makers.receive(receive, own_methods)
+  if own_methods.receivefrom then return again(to_receive)(receive) end -- a datagram, in one piece
   local dirty = own_methods.dirty
   return function(self, pattern, prefix)
     local socket, block, start = self.socket, self.block, self.total and now()
@@ -157,7 +162,8 @@ function makers.receive(receive, own_methods)
   end
 end
 
-function makers.send(send)
+function makers.send(send, own_methods)
+  if own_methods.sendto then return again(to_send)(send) end
   return function(self, data, first, last)
     local start = self.total and now()
     calls = calls + 1

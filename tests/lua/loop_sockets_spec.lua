@@ -415,6 +415,30 @@ describe("a wrapped UDP socket", function()
     a:close()
     b:close()
   end)
+
+  it("returns as many values as LuaSocket does", function()
+    local results = {}
+    for i, library in ipairs { socket, loop } do
+      local a, b = library.udp(), library.udp()
+      a:setsockname("127.0.0.1", 0)
+      local _, port = a:getsockname()
+      a:settimeout(0.01)
+      local counts = {}
+      local function count(...) counts[#counts + 1] = select("#", ...) end
+      count(a:receive())
+      count(a:receivefrom())
+      count(b:sendto("x", "127.0.0.1", port))
+      count(a:receivefrom())
+      count(b:setpeername("127.0.0.1", port))
+      count(b:send "x")
+      count(a:receive())
+      a:close()
+      b:close()
+      count(b:send "x")
+      results[i] = counts
+    end
+    assert.are.same(results[1], results[2])
+  end)
 end)
 
 describe("a wrapped UNIX socket", function()
