@@ -196,10 +196,10 @@ local function addresses_of(self, host)
   local found, err = loop.resolve(host)
   if not found then return nil, err end
   if takes_any(self) then return found end
-  local family = self.socket:getfamily()
+  local family = self.socket:getfamily() == "inet6" and "inet6" or "inet"
   local fitting = {}
   for _, address in ipairs(found) do
-    if family:find(address.family, 1, true) then
+    if address.family == family then
       fitting[#fitting + 1] = address
     end
   end
