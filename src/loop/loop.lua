@@ -45,6 +45,11 @@ core.pause, core.pause_first = pause, pause_first
 
 -- Threads
 
+-- Blames who called the function that calls this.
+local function refuse(name, wanted, value)
+  error(("%s: %s expected, got %s"):format(name, wanted, type(value)), 3)
+end
+
 local function body(f, ...)
   f(...)
   return transfer(nil, finished, current())
@@ -58,9 +63,7 @@ end
 --- A thread that will call f(...). It starts when the loop runs next.
 ---@return thread
 function loop.spawn(f, ...)
-  if type(f) ~= "function" then
-    error(("spawn: function expected, got %s"):format(type(f)), 2)
-  end
+  if type(f) ~= "function" then refuse("spawn", "function", f) end
   local thread = create(body)
   schedule(thread, { n = select("#", ...) + 1, f, ... })
   return thread
@@ -70,9 +73,8 @@ end
 ---@param handler fun(err: any, traceback: string, thread: thread)
 ---@return thread
 function loop.spawn_with(handler, f, ...)
-  if type(handler) ~= "function" then
-    error(("spawn_with: handler expected, got %s"):format(type(handler)), 2)
-  end
+  if type(handler) ~= "function" then refuse("spawn_with", "handler", handler) end
+  if type(f) ~= "function" then refuse("spawn_with", "function", f) end
   local thread = loop.spawn(f, ...)
   handlers[thread] = handler
   return thread
@@ -83,6 +85,8 @@ end
 ---@param seconds number
 ---@return thread
 function loop.timeout(seconds, f, ...)
+  if not tonumber(seconds) then refuse("timeout", "number", seconds) end
+  if type(f) ~= "function" then refuse("timeout", "function", f) end
   local thread = create(late_body)
   timeouts[thread] = schedule(thread, { n = select("#", ...) + 1, f, ... }, seconds)
   return thread

@@ -32,10 +32,23 @@ describe("spawn and run", function()
     assert.are.equal("dead", coro.status(first))
   end)
 
-  it("refuse what is no function, and threads to run in", function()
-    assert.has_error(function() loop.spawn "x" end, "spawn: function expected, got string")
-    assert.has_error(function() loop.spawn_with("x", print) end,
-      "spawn_with: handler expected, got string")
+  it("refuse at once what is no function, and blame who called them", function()
+    for expected, f in pairs {
+      ["spawn: function expected, got string"] = function() loop.spawn "x" end,
+      ["spawn_with: handler expected, got string"] = function() loop.spawn_with("x", print) end,
+      ["spawn_with: function expected, got nil"] = function() loop.spawn_with(print) end,
+      ["timeout: number expected, got function"] = function() loop.timeout(print) end,
+      ["timeout: function expected, got nil"] = function() loop.timeout "0" end,
+      ["newserver: handler expected, got nil"] = function() loop.newserver("127.0.0.1", 0) end,
+    } do
+      local ok, err = pcall(f)
+      assert.is_false(ok)
+      assert.are.equal(expected, err:match "loop_spec.lua:%d+: (.*)$")
+    end
+    assert.is_false(loop.step(0))
+  end)
+
+  it("refuse threads to run in", function()
     local results = run(function() return pcall(loop.run) end)
     assert.is_false(results[1])
     assert.truthy(results[2]:find("run: the loop runs in main", 1, true))
