@@ -60,6 +60,23 @@ local function give_way(self)
   return core.give_way()
 end
 
+-- What a method of LuaSocket's gave to pcall is what ours of that name gives to its caller, who is
+-- blamed for wrong arguments; the socket is none of them there. What may wait is called without
+-- pcall, which costs more than a better text is worth: that blames this file.
+local function hand_over(name, ok, ...)
+  if ok then return ... end
+  local text = tostring((...)):gsub("^bad argument #(%d+) to '%?'", function(number)
+    if number == "1" then return ("calling '%s' on bad self"):format(name) end
+    return ("bad argument #%d to '%s'"):format(number - 1, name)
+  end)
+  local is_tail_call = debug.getinfo(2, "S").what == "tail" -- 5.1 counts it
+  error(text, is_tail_call and 3 or 2)
+end
+
+local function delegating(name, own_method)
+  return function(self, ...) return hand_over(name, pcall(own_method, self.socket, ...)) end
+end
+
 -- Makes a method that is tried again, with the same arguments, until it does not ask to wait.
 local function again(modes)
   return function(own_method)
@@ -249,15 +266,15 @@ function methods:connect(host, port)
   return nil, err
 end
 
--- What takes a host and blocks only to look it up.
-local function with_address(name)
-  methods[name] = function(self, host, port, ...)
-    if port == nil then return self.socket[name](self.socket, host) end -- a path, or "*"
+-- A method that takes a host and blocks only to look it up.
+local function with_address(own_method)
+  return function(self, host, port, ...)
+    if port == nil then return own_method(self.socket, host) end -- a path, or "*"
     local addresses, err = addresses_of(self, host)
     if not addresses then return nil, err end
     for _, address in ipairs(addresses) do
       local result
-      result, err = self.socket[name](self.socket, address.addr, port, ...)
+      result, err = own_method(self.socket, address.addr, port, ...)
       if result then
         self.is_unspecified = false
         return result
@@ -266,8 +283,7 @@ local function with_address(name)
     return nil, err
   end
 end
-with_address "bind"
-with_address "setpeername"
+makers.bind, makers.setpeername = with_address, with_address
 
 local function timeout_of(value)
   value = tonumber(value)
@@ -287,6 +303,8 @@ function methods:settimeout(value, mode)
 end
 
 function methods:gettimeout() return self.block or -1, self.total or -1 end
+
+function methods:getfd() return self.socket:getfd() end -- without pcall: `wait` calls it
 
 function methods:close()
   forget(self)
@@ -309,7 +327,7 @@ local function class_of(kind)
     elseif makers[name] then
       class.__index[name] = makers[name](value, kind.__index)
     elseif type(value) == "function" then
-      class.__index[name] = function(self, ...) return value(self.socket, ...) end
+      class.__index[name] = delegating(name, value)
     else
       class.__index[name] = value
     end

@@ -33,6 +33,25 @@ describe("a wrapped TCP socket", function()
     assert.has_error(function() loop.wrap {} end, "wrap: socket expected, got table")
   end)
 
+  it("blames who calls a method with wrong arguments, as LuaSocket does", function()
+    local plain, wrapped = socket.tcp4(), loop.tcp4()
+    local function blamed(connection)
+      local messages = {}
+      for _, f in ipairs {
+        function() connection:setoption("no option", true) end,
+        function() connection:shutdown "no way" end,
+      } do
+        local ok, err = pcall(f)
+        assert.is_false(ok)
+        messages[#messages + 1] = err
+      end
+      return messages
+    end
+    assert.are.same(blamed(plain), blamed(wrapped))
+    plain:close()
+    wrapped:close()
+  end)
+
   it("receives lines, blocks and everything, in as many pieces as they come in", function()
     local got = {}
     with_pair(function(a)
