@@ -126,8 +126,7 @@ end
 
 -- The thread goes on, whoever continued it: `resume` and `cancel` have forgotten its wait, others
 -- know nothing of it.
-local function end_suspend(wait, ok, ...)
-  local thread = current()
+local function end_suspend(thread, wait, ok, ...)
   if suspended[thread] then forget_suspended(thread, wait) end
   if not ok then error((...), 0) end
   return ...
@@ -145,15 +144,18 @@ end
 function loop.suspend()
   local wait, is_main = core.park()
   if is_main then return wait_in_main(wait, true) end
-  suspended[current()] = wait
-  return end_suspend(wait, ptransfer(nil))
+  local thread = current()
+  suspended[thread] = wait
+  return end_suspend(thread, wait, ptransfer(nil))
 end
 
 --- Continues a thread that waits in `suspend`, when its turn comes.
 ---@param thread thread
 function loop.resume(thread, ...)
-  local wait = wait_in_suspend(thread)
-  if not wait then error("resume: the thread does not wait in suspend", 2) end
+  local wait = suspended[thread]
+  if not wait or status(thread) == "dead" then
+    error("resume: the thread does not wait in suspend", 2)
+  end
   suspended[thread] = nil
   core.wake(wait, { n = select("#", ...), ... })
 end
