@@ -17,7 +17,7 @@ local to_receive = { timeout = "r", wantread = "r", wantwrite = "w" }
 local to_send = { timeout = "w", wantread = "r", wantwrite = "w" }
 
 local methods = {} -- by name; all kinds of sockets share them
-local makers = {} -- by name: of a method that waits, out of the socket's own method
+local makers = {} -- by name: of a method that waits, out of the socket's own, all of them, its name
 local classes = {} -- by the metatable of the socket
 
 local function register(self)
@@ -60,17 +60,22 @@ local function give_way(self)
   return core.give_way()
 end
 
--- What a method of LuaSocket's gave to pcall is what ours of that name gives to its caller, who is
--- blamed for wrong arguments; the socket is none of them there. What may wait is called without
--- pcall, which costs more than a better text is worth: that blames this file.
+-- What a method of LuaSocket's gave to pcall. For wrong arguments, of which the socket is none, it
+-- blames who called the method of ours with that name. What may wait often is called without pcall,
+-- which costs more than a better text is worth: that blames this file.
 local function hand_over(name, ok, ...)
   if ok then return ... end
   local text = tostring((...)):gsub("^bad argument #(%d+) to '%?'", function(number)
     if number == "1" then return ("calling '%s' on bad self"):format(name) end
     return ("bad argument #%d to '%s'"):format(number - 1, name)
   end)
-  local is_tail_call = debug.getinfo(2, "S").what == "tail" -- 5.1 counts it
-  error(text, is_tail_call and 3 or 2)
+  local level = 2
+  local caller = debug.getinfo(level, "S")
+  while caller and (caller.what == "tail" or caller.source:find "^=coro/loop/") do
+    level = level + 1
+    caller = debug.getinfo(level, "S")
+  end
+  error(text, level)
 end
 
 local function delegating(name, own_method)
@@ -227,7 +232,7 @@ end
 -- One address. The second try gives the outcome of the first.
 local function connect_to(self, start, ...)
   forget(self) -- LuaSocket may open another file descriptor
-  local result, err = self.socket:connect(...)
+  local result, err = hand_over("connect", pcall(self.socket.connect, self.socket, ...))
   -- A UNIX socket that cannot connect at once is destroyed by LuaSocket.
   while not result and err == "timeout" and self.socket:getfd() >= 0 do
     local is_ready, why = wait_until_ready(self, "w", start)
@@ -267,14 +272,15 @@ function methods:connect(host, port)
 end
 
 -- A method that takes a host and blocks only to look it up.
-local function with_address(own_method)
+local function with_address(own_method, _, name)
+  local call = delegating(name, own_method)
   return function(self, host, port, ...)
-    if port == nil then return own_method(self.socket, host) end -- a path, or "*"
+    if port == nil then return call(self, host) end -- a path, or "*"
     local addresses, err = addresses_of(self, host)
     if not addresses then return nil, err end
     for _, address in ipairs(addresses) do
       local result
-      result, err = own_method(self.socket, address.addr, port, ...)
+      result, err = call(self, address.addr, port, ...)
       if result then
         self.is_unspecified = false
         return result
@@ -291,9 +297,10 @@ local function timeout_of(value)
 end
 
 function methods:settimeout(value, mode)
-  self.socket:settimeout(value, mode) -- raises for what it does not know
-  self.socket:settimeout(0, "b")
-  self.socket:settimeout(-1, "t")
+  local socket = self.socket
+  hand_over("settimeout", pcall(socket.settimeout, socket, value, mode)) -- it knows what is wrong
+  socket:settimeout(0, "b")
+  socket:settimeout(-1, "t")
   if (mode or "b"):find "^b" then
     self.block = timeout_of(value)
   else
@@ -325,7 +332,7 @@ local function class_of(kind)
     if methods[name] then
       class.__index[name] = methods[name]
     elseif makers[name] then
-      class.__index[name] = makers[name](value, kind.__index)
+      class.__index[name] = makers[name](value, kind.__index, name)
     elseif type(value) == "function" then
       class.__index[name] = delegating(name, value)
     else

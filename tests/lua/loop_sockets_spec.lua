@@ -40,6 +40,11 @@ describe("a wrapped TCP socket", function()
       for _, f in ipairs {
         function() connection:setoption("no option", true) end,
         function() connection:shutdown "no way" end,
+        function() connection:bind {} end,
+        function() connection:bind("127.0.0.1", {}) end,
+        function() connection:connect({}, 80) end,
+        function() connection:settimeout "long" end,
+        function() connection:settimeout(1, "x") end,
       } do
         local ok, err = pcall(f)
         assert.is_false(ok)
