@@ -72,6 +72,9 @@ loop.connect6 = connecting(loop.tcp6)
 ---@return table|nil server  its listening socket
 ---@return string|nil err
 function loop.newserver(host, port, handler)
+  if type(handler) ~= "function" then
+    error(("newserver: handler expected, got %s"):format(type(handler)), 2)
+  end
   local server, err = loop.bind(host, port, 1024)
   if not server then return nil, err end
   server:settimeout(nil)

@@ -30,10 +30,14 @@ wait& begin(lua_State* L) {
   return begin_for(L);
 }
 
-// What is on top is what `next` gives for the wait, which has ended.             [-1, +0]
-void end_with_values(lua_State* L, wait& w) {
+// What is on top is what `next` gives for the wait when it has ended.            [-1, +0]
+void give_values(lua_State* L, wait& w) {
   lua_rawseti(L, lua_upvalueindex(values_upvalue), w.index);
   w.has_values = true;
+}
+
+void end_with_values(lua_State* L, wait& w) {
+  give_values(L, w);
   engine_of_function(L).end(w, outcome::ready);
 }
 
@@ -210,13 +214,24 @@ int expect_signal(lua_State* L) {
   });
 }
 
-// schedule(thread, values): a thread that has not started gets the values, a table with a count
+// schedule(thread, values [, seconds]) -> wait: a thread that has not started gets the values, a
+// table with a count, when its turn comes or after some time
 int schedule(lua_State* L) {
   luaL_checktype(L, 1, LUA_TTHREAD);
+  const bool is_late = !lua_isnoneornil(L, 3);
+  const double seconds = is_late ? luaL_checknumber(L, 3) : 0;
   lua_settop(L, 2);
   lua_pushvalue(L, 1);
-  end_with_values(L, begin_for(L));
-  return 0;
+  wait& w = begin_for(L);
+  if (is_late) {
+    start(L, w, [&](engine& of) { of.alarm(w, seconds); });
+    lua_settop(L, 2);
+    give_values(L, w);
+  } else {
+    end_with_values(L, w);
+  }
+  lua_pushlightuserdata(L, &w);
+  return 1;
 }
 
 wait* check_wait(lua_State* L) {
@@ -259,12 +274,17 @@ bool is_fresh(lua_State* T) {
   return lua_status(T) == 0 && lua_getstack(T, 0, &frame) == 0 && lua_gettop(T) == 1;
 }
 
-// cancel(thread) -> was it in a wait?
+// cancel(thread, or the wait that main is in) -> was it in a wait?
 int cancel(lua_State* L) {
   engine& of = engine_of_function(L);
-  lua_State* T = lua_tothread(L, 1);
-  if (T == nullptr) misuse(L, "cancel: thread expected, got %s", luaL_typename(L, 1));
-  void* address = T == L ? nullptr : wait_of(T);
+  void* address = nullptr;
+  if (lua_islightuserdata(L, 1)) {
+    address = lua_touserdata(L, 1);
+  } else {
+    lua_State* T = lua_tothread(L, 1);
+    if (T == nullptr) misuse(L, "cancel: thread expected, got %s", luaL_typename(L, 1));
+    if (T != L) address = wait_of(T);
+  }
   const bool waits = address != nullptr && of.knows(address) &&
                      static_cast<wait*>(address)->in_use &&
                      static_cast<wait*>(address)->result == outcome::none;
@@ -289,8 +309,21 @@ void push_addresses(lua_State* L, const std::vector<address>& found) {
   }
 }
 
+// LuaSocket's text for what may come of looking a name up, since libraries compare it; or null.
+const char* text_of_lookup(const std::error_code& why) noexcept {
+  if (why == asio::error::host_not_found) return "host or service not provided, or not known";
+  if (why == asio::error::host_not_found_try_again) return "temporary failure in name resolution";
+  if (why == asio::error::no_recovery) return "non-recoverable failure in name resolution";
+  if (why == asio::error::service_not_found) return "service not supported for socket type";
+  return nullptr;
+}
+
 // Of std::error_code: a text, without a C++ string in a frame that may raise.             [-0, +1]
 void push_message(lua_State* L, const std::error_code& why) {
+  if (const char* known = text_of_lookup(why)) {
+    lua_pushstring(L, known);
+    return;
+  }
   if (why.category() == asio::error::get_system_category()) {
     lua_pushstring(L, std::strerror(why.value()));
     return;

@@ -8,45 +8,62 @@ local core, coro, loop = ...
 
 local next_ended, schedule = core.next, core.schedule
 local transfer, ptransfer, resume = coro.transfer, coro.ptransfer, coro.resume
-local create, current, status, main = coro.create, coro.current, coro.status, coro.main
+local create, close, current, status = coro.create, coro.close, coro.current, coro.status
+local main = coro.main
+local traceback_of = debug.traceback
 local unpack = table.unpack or unpack -- luacheck: ignore
 
 local finished = {} -- what a spawned thread passes to the loop when it is done
 local handlers = setmetatable({}, { __mode = "k" }) -- of spawned threads, by thread
-local suspended = {} -- waits, by thread
+local suspended = {} -- waits in `suspend`, by thread
+local timeouts = setmetatable({}, { __mode = "k" }) -- of threads that start later, by thread
 local stopped = false
 
-local main_waits = false
+local main_wait -- while main waits
 
-local function pass(...) return ... end
 local wait_in_main
 
--- The first local variable of both says to `core` what the thread waits for.
+-- The first local variable, in these and in `suspend`, says to `core` what the thread waits for.
 local function pause(wait, is_main)
   if is_main then return wait_in_main(wait) end
   local result, err = transfer(nil)
   return result, err
 end
-local function pause_for_values(wait, is_main)
-  if is_main then return wait_in_main(wait) end
-  return pass(transfer(nil))
+
+-- For what may well be ready already: where main cannot wait, that is to be tried at once.
+local function pause_first(wait, is_main)
+  if is_main then
+    if not main_wait then return wait_in_main(wait) end
+    core.drop(wait)
+    return true
+  end
+  local result, err = transfer(nil)
+  return result, err
 end
 
-core.pause = pause
+core.pause, core.pause_first = pause, pause_first
 
 -- Threads
+
+-- Blames who called the function that calls this.
+local function refuse(name, wanted, value)
+  error(("%s: %s expected, got %s"):format(name, wanted, type(value)), 3)
+end
 
 local function body(f, ...)
   f(...)
   return transfer(nil, finished, current())
 end
 
+local function late_body(...)
+  timeouts[current()] = nil
+  return body(...)
+end
+
 --- A thread that will call f(...). It starts when the loop runs next.
 ---@return thread
 function loop.spawn(f, ...)
-  if type(f) ~= "function" then
-    error(("spawn: function expected, got %s"):format(type(f)), 2)
-  end
+  if type(f) ~= "function" then refuse("spawn", "function", f) end
   local thread = create(body)
   schedule(thread, { n = select("#", ...) + 1, f, ... })
   return thread
@@ -56,21 +73,23 @@ end
 ---@param handler fun(err: any, traceback: string, thread: thread)
 ---@return thread
 function loop.spawn_with(handler, f, ...)
-  if type(handler) ~= "function" then
-    error(("spawn_with: handler expected, got %s"):format(type(handler)), 2)
-  end
+  if type(handler) ~= "function" then refuse("spawn_with", "handler", handler) end
+  if type(f) ~= "function" then refuse("spawn_with", "function", f) end
   local thread = loop.spawn(f, ...)
   handlers[thread] = handler
   return thread
 end
 
---- Calls f(...) in a thread of its own after some time, unless the thread is cancelled before.
+--- Calls f(...) in a thread of its own, so long after this call, unless the thread is cancelled
+--- before.
 ---@param seconds number
 ---@return thread
 function loop.timeout(seconds, f, ...)
-  return loop.spawn(function(...)
-    if loop.sleep(seconds) then f(...) end
-  end, ...)
+  if not tonumber(seconds) then refuse("timeout", "number", seconds) end
+  if type(f) ~= "function" then refuse("timeout", "function", f) end
+  local thread = create(late_body)
+  timeouts[thread] = schedule(thread, { n = select("#", ...) + 1, f, ... }, seconds)
+  return thread
 end
 
 -- Waiting
@@ -81,6 +100,13 @@ function loop.sleep(seconds)
   local _, err = pause(core.alarm(seconds))
   if err == "timeout" then return true end
   return nil, err
+end
+
+-- Leaves the others their turn. Main has none to leave while it waits.
+---@return true|nil, string|nil err
+function core.give_way()
+  if main_wait and not current() then return true end
+  return loop.sleep(0)
 end
 
 --- Waits until a descriptor may be ready.
@@ -101,19 +127,43 @@ function loop.wait(object, mode, timeout)
   return pause(core.watch(fd, mode, timeout))
 end
 
+local function forget_suspended(thread, wait)
+  suspended[thread] = nil
+  core.drop(wait)
+end
+
+-- The thread goes on, whoever continued it: `resume` and `cancel` have forgotten its wait, others
+-- know nothing of it.
+local function end_suspend(thread, wait, ok, ...)
+  if suspended[thread] then forget_suspended(thread, wait) end
+  if not ok then error((...), 0) end
+  return ...
+end
+
+-- The wait of a thread that is in `suspend`. One that was closed there could not say so.
+local function wait_in_suspend(thread)
+  local wait = suspended[thread]
+  if wait and status(thread) == "dead" then return forget_suspended(thread, wait) end
+  return wait
+end
+
 --- Waits for `resume`.
 ---@return any ...  what that passes
 function loop.suspend()
   local wait, is_main = core.park()
-  suspended[current() or main] = wait
-  return pause_for_values(wait, is_main)
+  if is_main then return wait_in_main(wait, true) end
+  local thread = current()
+  suspended[thread] = wait
+  return end_suspend(thread, wait, ptransfer(nil))
 end
 
 --- Continues a thread that waits in `suspend`, when its turn comes.
 ---@param thread thread
 function loop.resume(thread, ...)
   local wait = suspended[thread]
-  if not wait then error("resume: the thread does not wait in suspend", 2) end
+  if not wait or status(thread) == "dead" then
+    error("resume: the thread does not wait in suspend", 2)
+  end
   suspended[thread] = nil
   core.wake(wait, { n = select("#", ...), ... })
 end
@@ -122,8 +172,13 @@ end
 ---@param thread thread
 ---@return boolean  was it waiting in the loop?
 function loop.cancel(thread)
-  local waited = core.cancel(thread)
-  suspended[thread] = nil
+  local start = timeouts[thread]
+  if start and status(thread) == "suspended" then -- otherwise it was closed
+    core.drop(start)
+    return close(thread)
+  end
+  if wait_in_suspend(thread) then suspended[thread] = nil end
+  local waited = core.cancel(thread == main and main_wait or thread) -- no tail call, for errors
   return waited
 end
 
@@ -145,13 +200,19 @@ loop.now = core.now
 
 -- The loop
 
+-- Is it the thread whose error came with that traceback? Others may be dead as well: closed, or
+-- failed while somebody else had resumed them.
+local function has_failed(thread, traceback)
+  return status(thread) == "dead" and traceback_of(thread) == traceback
+end
+
 -- Where the error goes: to the handler of the thread that failed, or out of the loop. The thread
 -- that was continued last is asked first; the error may be another one's, that it went on to.
 local function report(last, err, traceback)
-  local failed = handlers[last] and status(last) == "dead" and last
+  local failed = handlers[last] and has_failed(last, traceback) and last
   if not failed then
     for thread in pairs(handlers) do
-      if status(thread) == "dead" then failed = thread end
+      if has_failed(thread, traceback) then failed = thread end
     end
   end
   if failed then
@@ -190,8 +251,10 @@ end
 local function report_deadlock()
   local count, traces = 0, {}
   for thread in pairs(suspended) do
-    count = count + 1
-    traces[count] = tostring(thread) .. ", " .. debug.traceback(thread)
+    if wait_in_suspend(thread) then
+      count = count + 1
+      traces[count] = tostring(thread) .. ", " .. traceback_of(thread)
+    end
   end
   if count == 0 then return end
   table.sort(traces)
@@ -211,19 +274,20 @@ local function run_until_main()
 end
 
 local function end_wait_in_main(wait, ok, ...)
-  main_waits = false
+  main_wait = nil
   if ok then return ... end
   suspended[main] = nil
   core.drop(wait)
   error((...), 0)
 end
 
-function wait_in_main(wait)
-  if main_waits then
+function wait_in_main(wait, is_suspended)
+  if main_wait then
     core.drop(wait)
     error("main waits already, below this call", 3)
   end
-  main_waits = true
+  main_wait = wait
+  if is_suspended then suspended[main] = wait end
   return end_wait_in_main(wait, pcall(run_until_main))
 end
 

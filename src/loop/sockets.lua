@@ -7,16 +7,17 @@
 --   descriptor      its registration, from the first wait on
 --   waits_first     does `receive` wait before it tries?
 --   block, total    its timeouts as LuaSocket knows them, in seconds; nil: none
+--   is_unspecified  has it tried to connect in vain, with no family of its own?
 local core, _, loop = ...
 
-local pause, watch, now = core.pause, core.watch, core.now
+local pause, pause_first, watch, now = core.pause, core.pause_first, core.watch, core.now
 
 -- What a socket that is not ready says, and what it waits for then.
 local to_receive = { timeout = "r", wantread = "r", wantwrite = "w" }
 local to_send = { timeout = "w", wantread = "r", wantwrite = "w" }
 
 local methods = {} -- by name; all kinds of sockets share them
-local makers = {} -- by name: of a method that waits, out of the socket's own method
+local makers = {} -- by name: of a method that waits, out of the socket's own, all of them, its name
 local classes = {} -- by the metatable of the socket
 
 local function register(self)
@@ -56,8 +57,29 @@ local calls, most_calls = 0, 200
 local function give_way(self)
   calls = 0
   if self.block == 0 then return true end
-  local _, err = pause(core.alarm(0))
-  return err == "timeout" or nil, err
+  return core.give_way()
+end
+
+-- What a method of LuaSocket's gave to pcall. For wrong arguments, of which the socket is none, it
+-- blames who called the method of ours with that name. What may wait often is called without pcall,
+-- which costs more than a better text is worth: that blames this file.
+local function hand_over(name, ok, ...)
+  if ok then return ... end
+  local text = tostring((...)):gsub("^bad argument #(%d+) to '%?'", function(number)
+    if number == "1" then return ("calling '%s' on bad self"):format(name) end
+    return ("bad argument #%d to '%s'"):format(number - 1, name)
+  end)
+  local level = 2
+  local caller = debug.getinfo(level, "S")
+  while caller and (caller.what == "tail" or caller.source:find "^=coro/loop/") do
+    level = level + 1
+    caller = debug.getinfo(level, "S")
+  end
+  error(text, level)
+end
+
+local function delegating(name, own_method)
+  return function(self, ...) return hand_over(name, pcall(own_method, self.socket, ...)) end
 end
 
 -- Makes a method that is tried again, with the same arguments, until it does not ask to wait.
@@ -73,7 +95,11 @@ local function again(modes)
       while true do
         local first, second, third = own_method(self.socket, ...)
         local mode = not first and modes[second]
-        if not mode then return first, second, third end
+        if not mode then
+          if third ~= nil then return first, second, third end
+          if second ~= nil then return first, second end
+          return first
+        end
         local is_ready, err = wait_until_ready(self, mode, start)
         if not is_ready then return first, err == "timeout" and second or err end
       end
@@ -102,10 +128,10 @@ end
 
 -- Goes on after the first try, which was asked for with that pattern and prefix.
 local function receive_rest(self, receive, start, pattern, prefix, err, partial)
-  local before = prefix and #prefix or 0
+  local before = prefix and #tostring(prefix) or 0
   local chunks
   while true do
-    self.waits_first = err == "timeout" and partial ~= nil -- not LuaSec, not UDP
+    self.waits_first = err == "timeout" and partial ~= nil -- not LuaSec
     if partial and partial ~= "" then
       chunks = chunks or {}
       chunks[#chunks + 1] = partial
@@ -132,21 +158,25 @@ local function receive_rest(self, receive, start, pattern, prefix, err, partial)
 end
 
 function makers.receive(receive, own_methods)
+  if own_methods.receivefrom then return again(to_receive)(receive) end -- a datagram, in one piece
   local dirty = own_methods.dirty
   return function(self, pattern, prefix)
     local socket, block, start = self.socket, self.block, self.total and now()
     calls = calls + 1
     if calls > most_calls then
       local has_turn, why = give_way(self)
-      if not has_turn then return nil, why, prefix or "" end
+      if not has_turn then return nil, why, tostring(prefix or "") end
     end
     -- Once it had to wait, what is not in LuaSocket's buffer is not expected to be there already:
     -- a try in vain costs more than the wait. The wait is that of wait_until_ready, without a call
     -- of it: 5 %, as above.
     if self.waits_first and not start and block ~= 0 and not prefix and pattern ~= 0
       and not dirty(socket) then
-      local is_ready, why = pause(watch(self.descriptor, "r", block))
-      if not is_ready then return nil, why, "" end
+      local is_ready, why = pause_first(watch(self.descriptor, "r", block))
+      if not is_ready then
+        if why == "timeout" then return receive(socket, pattern) end -- it may be no pattern at all
+        return nil, why, ""
+      end
     end
     local data, err, partial = receive(socket, pattern, prefix)
     if data or not to_receive[err] then return data, err, partial end
@@ -154,7 +184,8 @@ function makers.receive(receive, own_methods)
   end
 end
 
-function makers.send(send)
+function makers.send(send, own_methods)
+  if own_methods.sendto then return again(to_send)(send) end
   return function(self, data, first, last)
     local start = self.total and now()
     calls = calls + 1
@@ -173,28 +204,35 @@ function makers.send(send)
   end
 end
 
--- The addresses of a host, for a socket of that family. Addresses are not looked up.
+-- Does it take addresses of any family? LuaSocket makes no file descriptor for such a socket before
+-- it has an address, and until then says that it is of IPv4.
+local function takes_any(self) return self.is_unspecified or self.socket:getfd() < 0 end
+
+local unknown_host = "host or service not provided, or not known"
+
+-- The addresses of a host that the socket takes. Addresses are not looked up.
 local function addresses_of(self, host)
   if type(host) ~= "string" or host == "*" or host:find ":" or host:find "^[%d.]+$" then
     return { { addr = host } }
   end
   local found, err = loop.resolve(host)
   if not found then return nil, err end
-  local family = self.socket.getfamily and self.socket:getfamily()
+  if takes_any(self) then return found end
+  local family = self.socket:getfamily() == "inet6" and "inet6" or "inet"
   local fitting = {}
   for _, address in ipairs(found) do
-    if family ~= "inet4" and family ~= "inet6" or family:find(address.family, 1, true) then
+    if address.family == family then
       fitting[#fitting + 1] = address
     end
   end
-  if not fitting[1] then return nil, "host not found" end
+  if not fitting[1] then return nil, unknown_host end
   return fitting
 end
 
 -- One address. The second try gives the outcome of the first.
 local function connect_to(self, start, ...)
   forget(self) -- LuaSocket may open another file descriptor
-  local result, err = self.socket:connect(...)
+  local result, err = hand_over("connect", pcall(self.socket.connect, self.socket, ...))
   -- A UNIX socket that cannot connect at once is destroyed by LuaSocket.
   while not result and err == "timeout" and self.socket:getfd() >= 0 do
     local is_ready, why = wait_until_ready(self, "w", start)
@@ -202,7 +240,16 @@ local function connect_to(self, start, ...)
     result, err = self.socket:connect(...)
     if err == "already connected" then return 1 end
   end
-  return result, err
+  if result then return result end
+  return nil, err
+end
+
+-- Another object of LuaSocket's, since the one that tried in vain keeps the family of the address
+-- that it tried, and what it began.
+local function begin_again(self)
+  forget(self)
+  self.socket:close()
+  self.socket = loop.tcp().socket
 end
 
 function methods:connect(host, port)
@@ -210,32 +257,50 @@ function methods:connect(host, port)
   if port == nil then return connect_to(self, start, host) end
   local addresses, err = addresses_of(self, host)
   if not addresses then return nil, err end
-  local result
+  if self.socket:getfd() < 0 then self.is_unspecified = true end
   for _, address in ipairs(addresses) do
+    if self.is_unspecified and self.socket:getfd() >= 0 then begin_again(self) end
+    local result
     result, err = connect_to(self, start, address.addr, port)
-    if result then break end
+    -- Who does not want to wait here goes on with what has begun.
+    local goes_on = err == "timeout" and (self.block == 0 or self.total == 0)
+    if result or goes_on then self.is_unspecified = false end
+    if result then return result end
+    if goes_on or err == "closed" or err == "cancelled" then break end
   end
-  return result, err
+  return nil, err
 end
 
--- What takes a host and blocks only to look it up.
-local function with_address(name)
-  methods[name] = function(self, host, port, ...)
-    if port == nil then return self.socket[name](self.socket, host) end -- a path, or "*"
+-- A method that takes a host and blocks only to look it up.
+local function with_address(own_method, _, name)
+  local call = delegating(name, own_method)
+  return function(self, host, port, ...)
+    if port == nil then return call(self, host) end -- a path, or "*"
     local addresses, err = addresses_of(self, host)
     if not addresses then return nil, err end
-    return self.socket[name](self.socket, addresses[1].addr, port, ...)
+    for _, address in ipairs(addresses) do
+      local result
+      result, err = call(self, address.addr, port, ...)
+      if result then
+        self.is_unspecified = false
+        return result
+      end
+    end
+    return nil, err
   end
 end
-with_address "bind"
-with_address "setpeername"
+makers.bind, makers.setpeername = with_address, with_address
 
-local function timeout_of(value) return value and value >= 0 and value or nil end
+local function timeout_of(value)
+  value = tonumber(value)
+  return value and value >= 0 and value or nil
+end
 
 function methods:settimeout(value, mode)
-  self.socket:settimeout(value, mode) -- raises for what it does not know
-  self.socket:settimeout(0, "b")
-  self.socket:settimeout(-1, "t")
+  local socket = self.socket
+  hand_over("settimeout", pcall(socket.settimeout, socket, value, mode)) -- it knows what is wrong
+  socket:settimeout(0, "b")
+  socket:settimeout(-1, "t")
   if (mode or "b"):find "^b" then
     self.block = timeout_of(value)
   else
@@ -245,6 +310,8 @@ function methods:settimeout(value, mode)
 end
 
 function methods:gettimeout() return self.block or -1, self.total or -1 end
+
+function methods:getfd() return self.socket:getfd() end -- without pcall: `wait` calls it
 
 function methods:close()
   forget(self)
@@ -265,9 +332,9 @@ local function class_of(kind)
     if methods[name] then
       class.__index[name] = methods[name]
     elseif makers[name] then
-      class.__index[name] = makers[name](value, kind.__index)
+      class.__index[name] = makers[name](value, kind.__index, name)
     elseif type(value) == "function" then
-      class.__index[name] = function(self, ...) return value(self.socket, ...) end
+      class.__index[name] = delegating(name, value)
     else
       class.__index[name] = value
     end
@@ -310,5 +377,6 @@ function loop.wrap(socket)
     waits_first = false,
     block = timeout_of(block),
     total = timeout_of(total),
+    is_unspecified = false,
   }, class)
 end

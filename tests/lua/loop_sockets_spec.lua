@@ -33,6 +33,30 @@ describe("a wrapped TCP socket", function()
     assert.has_error(function() loop.wrap {} end, "wrap: socket expected, got table")
   end)
 
+  it("blames who calls a method with wrong arguments, as LuaSocket does", function()
+    local plain, wrapped = socket.tcp4(), loop.tcp4()
+    local function blamed(connection)
+      local messages = {}
+      for _, f in ipairs {
+        function() connection:setoption("no option", true) end,
+        function() connection:shutdown "no way" end,
+        function() connection:bind {} end,
+        function() connection:bind("127.0.0.1", {}) end,
+        function() connection:connect({}, 80) end,
+        function() connection:settimeout "long" end,
+        function() connection:settimeout(1, "x") end,
+      } do
+        local ok, err = pcall(f)
+        assert.is_false(ok)
+        messages[#messages + 1] = err
+      end
+      return messages
+    end
+    assert.are.same(blamed(plain), blamed(wrapped))
+    plain:close()
+    wrapped:close()
+  end)
+
   it("receives lines, blocks and everything, in as many pieces as they come in", function()
     local got = {}
     with_pair(function(a)
@@ -75,6 +99,36 @@ describe("a wrapped TCP socket", function()
     assert.are.equal("begin-end", got[2][1])
     assert.are.same({ n = 3, nil, "timeout", "" }, got[3])
     assert.are.same({ n = 2, 0, -1 }, got[4])
+  end)
+
+  it("takes numbers for strings and strings for numbers, as LuaSocket does", function()
+    local got = {}
+    with_pair(function(a)
+      assert.are.equal(1, a:settimeout("60"))
+      got[1] = pack(a:receive("4", 7))
+      assert.are.equal(1, a:settimeout("0.01", "t"))
+      got[2] = pack(a:receive("*l", 7))
+      got[3] = pack(a:gettimeout())
+    end, function(_, b)
+      loop.sleep(0.001)
+      b:send "123456"
+    end)
+    assert.are.equal("7123", got[1][1])
+    assert.are.same({ n = 3, nil, "timeout", "7456" }, got[2])
+    assert.are.same({ n = 2, 60, 0.01 }, got[3])
+  end)
+
+  it("does not take for a timeout that it was asked for nonsense", function()
+    with_pair(function(a)
+      a:receive() -- which has to wait
+      a:settimeout(0.01)
+      local ok, err = pcall(a.receive, a, "*x")
+      assert.is_false(ok)
+      assert.truthy(err:find("invalid receive pattern", 1, true))
+    end, function(_, b)
+      loop.sleep(0.001)
+      b:send "x\n"
+    end)
   end)
 
   it("has a time for the whole call beside that for each wait", function()
@@ -169,6 +223,24 @@ describe("a wrapped TCP socket", function()
     assert.is_true(turns > 10)
   end)
 
+  it("is ready for handlers, too, that are called while main waits", function()
+    local a, b = connected()
+    loop.spawn(function() b:receive() end) -- which has to wait: the next ones expect that
+    loop.timeout(0, function() a:send "one\n" end)
+    loop.run()
+    local sent, got = 0, nil
+    local function handler()
+      for _ = 1, 1000 do sent = sent + a:send "x" end
+      got = b:receive(1000)
+    end
+    loop.spawn_with(handler, function() error "x" end)
+    assert.is_true(loop.sleep(0))
+    assert.are.equal(1000, sent)
+    assert.are.equal(("x"):rep(1000), got)
+    a:close()
+    b:close()
+  end)
+
   it("is told that its peer has gone, in the middle of a line", function()
     local result
     with_pair(function(a) result = pack(a:receive()) end, function(_, b)
@@ -199,9 +271,114 @@ describe("a wrapped TCP socket", function()
     client:close()
     server:close()
     assert.are.same({ n = 2, nil, "connection refused" }, pack(loop.connect("127.0.0.1", port)))
-    local result, err = loop.connect("name.invalid", port)
-    assert.is_nil(result)
-    assert.are.equal("string", type(err))
+    assert.are.same(pack(socket.connect("name.invalid", port)),
+      pack(loop.connect("name.invalid", port)))
+  end)
+
+  -- Calls f while names are looked up to these addresses.
+  local function with_addresses(addresses, f)
+    local resolve = loop.resolve
+    loop.resolve = function()
+      local found = {}
+      for i, addr in ipairs(addresses) do
+        found[i] = { addr = addr, family = addr:find ":" and "inet6" or "inet", port = 0 }
+      end
+      return found
+    end
+    local ok, err = pcall(f)
+    loop.resolve = resolve
+    if not ok then error(err, 0) end
+  end
+
+  it("takes addresses of both families until it has one", function()
+    local server6 = loop.bind("::1", 0)
+    if not server6 then return pending "no IPv6" end
+    local server4 = assert(loop.bind("127.0.0.1", 0))
+    local _, port6 = server6:getsockname()
+    local _, port4 = server4:getsockname()
+    local closed = assert(loop.bind("127.0.0.1", 0))
+    local _, closed_port = closed:getsockname()
+    closed:close()
+    local function check(made, result, err)
+      made:close()
+      assert.are.equal(1, result, err)
+    end
+    with_addresses({ "::1" }, function()
+      local client = loop.tcp()
+      check(client, client:connect("name", port6))
+      assert(loop.connect("name", port6)):close()
+      local bound = loop.tcp()
+      check(bound, bound:bind("name", 0))
+      local datagrams = loop.udp()
+      check(datagrams, datagrams:setpeername("name", 9))
+    end)
+    local of_ipv4, of_ipv6 = loop.tcp4(), loop.tcp6()
+    local unknown = pack(socket.tcp():connect("name.invalid", port6))
+    with_addresses({ "::1" }, function()
+      assert.are.same(unknown, pack(of_ipv4:connect("name", port6)))
+    end)
+    with_addresses({ "127.0.0.1" }, function()
+      assert.are.same(unknown, pack(of_ipv6:connect("name", port4)))
+    end)
+    of_ipv4:close()
+    of_ipv6:close()
+    with_addresses({ "::1", "127.0.0.1" }, function()
+      local client = loop.tcp()
+      assert.are.same({ n = 2, nil, "connection refused" },
+        pack(client:connect("name", closed_port)))
+      assert.are.same({ n = 2, nil, "connection refused" },
+        pack(client:connect("::1", closed_port)))
+      check(client, client:connect("name", port4))
+    end)
+    with_addresses({ "127.0.0.1", "::1" }, function()
+      local client = loop.tcp()
+      client:settimeout(60)
+      check(client, client:connect("name", port6))
+    end)
+    server4:close()
+    server6:close()
+  end)
+
+  it("begins again after it has tried to connect in vain", function()
+    local server, waiting = socket.tcp(), {} -- in its queue, which has no room for others then
+    assert(server:bind("127.0.0.1", 0))
+    assert(server:listen(0))
+    local _, port = server:getsockname()
+    for i = 1, 3 do
+      waiting[i] = socket.tcp()
+      waiting[i]:settimeout(0)
+      waiting[i]:connect("127.0.0.1", port)
+    end
+    local free = assert(loop.bind("127.0.0.2", port))
+    with_addresses({ "127.0.0.1", "127.0.0.2" }, function()
+      local client = loop.tcp()
+      client:settimeout(0.02)
+      assert.are.same({ n = 1, 1 }, pack(client:connect("name", port)))
+      assert.are.equal("127.0.0.2", (client:getpeername()))
+      client:close()
+      local thread, result
+      thread = loop.spawn(function()
+        client = loop.tcp()
+        result = pack(client:connect("name", port))
+      end)
+      loop.step(0)
+      loop.cancel(thread)
+      loop.run()
+      assert.are.same({ n = 2, nil, "cancelled" }, result)
+      client:close()
+    end)
+    local client = loop.tcp()
+    for _, expected in ipairs {
+      { 0.01, "timeout" }, { 0.01, "timeout" }, { 0, "timeout" },
+      { 0, "Operation already in progress" }, -- who does not wait here goes on with what has begun
+    } do
+      client:settimeout(expected[1])
+      assert.are.same({ n = 2, nil, expected[2] }, pack(client:connect("127.0.0.1", port)))
+    end
+    for _, other in ipairs(waiting) do other:close() end
+    client:close()
+    server:close()
+    free:close()
   end)
 
   it("connects from an address of its own", function()
@@ -283,6 +460,30 @@ describe("a wrapped UDP socket", function()
     assert.are.equal("timeout", got[3][2])
     a:close()
     b:close()
+  end)
+
+  it("returns as many values as LuaSocket does", function()
+    local results = {}
+    for i, library in ipairs { socket, loop } do
+      local a, b = library.udp(), library.udp()
+      a:setsockname("127.0.0.1", 0)
+      local _, port = a:getsockname()
+      a:settimeout(0.01)
+      local counts = {}
+      local function count(...) counts[#counts + 1] = select("#", ...) end
+      count(a:receive())
+      count(a:receivefrom())
+      count(b:sendto("x", "127.0.0.1", port))
+      count(a:receivefrom())
+      count(b:setpeername("127.0.0.1", port))
+      count(b:send "x")
+      count(a:receive())
+      a:close()
+      b:close()
+      count(b:send "x")
+      results[i] = counts
+    end
+    assert.are.same(results[1], results[2])
   end)
 end)
 

@@ -48,10 +48,23 @@ describe("spawn and run", function()
     assert.are.equal("dead", coro.status(first))
   end)
 
-  it("refuse what is no function, and threads to run in", function()
-    assert.has_error(function() loop.spawn "x" end, "spawn: function expected, got string")
-    assert.has_error(function() loop.spawn_with("x", print) end,
-      "spawn_with: handler expected, got string")
+  it("refuse at once what is no function, and blame who called them", function()
+    for expected, f in pairs {
+      ["spawn: function expected, got string"] = function() loop.spawn "x" end,
+      ["spawn_with: handler expected, got string"] = function() loop.spawn_with("x", print) end,
+      ["spawn_with: function expected, got nil"] = function() loop.spawn_with(print) end,
+      ["timeout: number expected, got function"] = function() loop.timeout(print) end,
+      ["timeout: function expected, got nil"] = function() loop.timeout "0" end,
+      ["newserver: handler expected, got nil"] = function() loop.newserver("127.0.0.1", 0) end,
+    } do
+      local ok, err = pcall(f)
+      assert.is_false(ok)
+      assert.are.equal(expected, err:match "loop_spec.lua:%d+: (.*)$")
+    end
+    assert.is_false(loop.step(0))
+  end)
+
+  it("refuse threads to run in", function()
     local results = run(function() return pcall(loop.run) end)
     assert.is_false(results[1])
     assert.truthy(results[2]:find("run: the loop runs in main", 1, true))
@@ -221,6 +234,35 @@ describe("sleep and timeout", function()
     loop.run()
     assert.are.same({ { n = 2, "a" } }, log)
     assert.are.equal("dead", coro.status(other))
+  end)
+
+  it("cancel a timeout in the turn that made it, once", function()
+    local function never() error "it was cancelled" end
+    local outside, closed = loop.timeout(0, never), loop.timeout(0, never)
+    assert.is_true(loop.cancel(outside))
+    assert.is_false(loop.cancel(outside))
+    coro.close(closed)
+    assert.is_false(loop.cancel(closed))
+    loop.spawn(function()
+      assert.is_true(loop.cancel(loop.timeout(0, never)))
+      local sleeping
+      sleeping = loop.timeout(0, function()
+        assert.are.same({ n = 2, nil, "cancelled" }, pack(loop.sleep(600)))
+      end)
+      loop.sleep(0.01)
+      assert.is_true(loop.cancel(sleeping))
+    end)
+    loop.run()
+    assert.is_false(loop.step(0))
+  end)
+
+  it("take the time of a timeout from the call on", function()
+    local called = false
+    loop.timeout(0.05, function() called = true end)
+    socket.sleep(0.05)
+    loop.step(0.001)
+    assert.is_true(called)
+    loop.run()
   end)
 
   it("let nobody starve where others are always ready", function()
@@ -443,6 +485,44 @@ describe("suspend and resume", function()
       "resume: the thread does not wait in suspend")
     loop.run()
   end)
+
+  it("are over for a thread that others close, throw into or transfer to", function()
+    local function refuses(thread)
+      assert.has_error(function() loop.resume(thread, "lost") end,
+        "resume: the thread does not wait in suspend")
+    end
+    local log = {}
+    local function suspend_thrice()
+      for _ = 1, 3 do table.insert(log, pack(pcall(loop.suspend))) end
+    end
+    local closed, thread = loop.spawn(loop.suspend), loop.spawn(suspend_thrice)
+    loop.step(0)
+    coro.close(closed)
+    refuses(closed)
+    coro.throw(thread, "thrown")
+    coro.transfer(thread, "transferred", nil)
+    loop.resume(thread, "resumed")
+    loop.run()
+    assert.are.same({
+      { n = 2, false, "thrown" },
+      { n = 3, true, "transferred" },
+      { n = 2, true, "resumed" },
+    }, log)
+    refuses(thread)
+    local elsewhere = loop.spawn(function()
+      loop.suspend()
+      loop.sleep(0)
+    end)
+    loop.step(0)
+    coro.transfer(elsewhere)
+    refuses(elsewhere)
+    loop.run()
+    coro.close(loop.spawn(loop.suspend))
+    closed = loop.spawn(loop.suspend)
+    loop.step(0)
+    coro.close(closed)
+    loop.run() -- and reports no deadlock
+  end)
 end)
 
 describe("signal", function()
@@ -506,6 +586,13 @@ describe("resolve", function()
     assert.are.equal("string", type(results[4]))
     assert.is_true(ticks > 0)
   end)
+
+  it("says what is wrong as LuaSocket does", function()
+    for _, unknown in ipairs { { "name.invalid" }, { "127.0.0.1", "no_such_service" } } do
+      local host, port = fixture.unpack(unknown)
+      assert.are.same(pack(socket.tcp():connect(host, port or 1)), run(loop.resolve, host, port))
+    end
+  end)
 end)
 
 describe("errors in threads", function()
@@ -557,6 +644,35 @@ describe("errors in threads", function()
     loop.run()
     assert.are.same({ { "a", true, "dead", direct }, { "b", true, "dead", after_wait } }, got)
     assert.are.equal("dead", coro.status(fine))
+  end)
+
+  it("go to no handler of a thread that was closed, or failed before others", function()
+    local got = {}
+    local function handler(err) table.insert(got, err) end
+    local closed = loop.spawn_with(handler, function() loop.sleep(600) end)
+    local resumed = loop.spawn_with(handler, function()
+      loop.sleep(600)
+      error("to its resumer", 0)
+    end)
+    loop.step(0)
+    loop.cancel(closed)
+    coro.close(closed)
+    loop.cancel(resumed)
+    coro.resume(resumed)
+    loop.spawn(function() error("unrelated", 0) end)
+    local ok, err = pcall(loop.run)
+    assert.is_false(ok)
+    assert.truthy(err:find "^unrelated\n")
+    assert.are.same({}, got)
+    local other = loop.spawn_with(handler, function()
+      loop.sleep(600)
+      error("its own", 0)
+    end)
+    loop.step(0)
+    loop.spawn(function() coro.transfer(other) end)
+    loop.cancel(other)
+    loop.run()
+    assert.are.same({ "its own" }, got)
   end)
 
   it("leave run from within the handler, too", function()
@@ -627,6 +743,35 @@ describe("main", function()
     assert.are.same({ n = 2, 1 }, pack(loop.suspend()))
     assert.are.same({ "thread", "thread again" }, log)
     loop.run()
+  end)
+
+  it("is cancelled in what it waits in", function()
+    local main, log = coro.main, {}
+    local function cancel()
+      table.insert(log, pack(loop.cancel(main), loop.cancel(main)))
+      table.insert(log, (pcall(loop.resume, main, "lost")))
+    end
+    for _, wait in ipairs { loop.suspend, function() return loop.sleep(600) end } do
+      loop.spawn(cancel)
+      assert.are.same({ n = 2, nil, "cancelled" }, pack(wait()))
+    end
+    local once = { n = 2, true, false }
+    assert.are.same({ once, false, once, false }, log)
+    assert.is_false(loop.cancel(main))
+    loop.spawn(function() assert.is_false(loop.cancel(main)) end)
+    loop.run()
+  end)
+
+  it("waits once: handlers that it calls there are refused, and change nothing", function()
+    local refused
+    local function handler()
+      refused = pack(pcall(loop.suspend))
+      loop.resume(coro.main, "resumed")
+    end
+    loop.spawn_with(handler, function() error "x" end)
+    assert.are.same({ n = 1, "resumed" }, pack(loop.suspend()))
+    assert.is_false(refused[1])
+    assert.truthy(refused[2]:find("main waits already, below this call", 1, true))
   end)
 
   it("gets the errors of threads there", function()
