@@ -9,8 +9,10 @@ bool is_deep(lua_State* L, int levels) noexcept {
   return lua_getstack(L, levels - 1, &ar) != 0;
 }
 
+}  // namespace
+
 int depth_of(lua_State* L) noexcept {
-  int depth = 1, beyond = 2;
+  int depth = 0, beyond = 1;
   for (; is_deep(L, beyond); beyond *= 2) depth = beyond;
   while (beyond - depth > 1) {
     const int middle = depth + (beyond - depth) / 2;
@@ -18,6 +20,8 @@ int depth_of(lua_State* L) noexcept {
   }
   return depth;
 }
+
+namespace {
 
 // Call and count hook of a thread that is being unwound.
 //

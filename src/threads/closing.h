@@ -12,6 +12,9 @@
 
 namespace luacoro {
 
+// How many functions are active in the thread, one called by the other.
+[[nodiscard]] int depth_of(lua_State* L) noexcept;
+
 inline constexpr const char* closing_text = "coroutine closed";
 
 // Must it be unwound?

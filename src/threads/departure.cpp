@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "threads/closing.h"
 #include "threads/raising.h"
 
 namespace luacoro {
@@ -17,6 +18,13 @@ problem make_room(const runtime& rt, const departure& d) noexcept {
   return problem::no_memory;
 }
 
+// Does main run below, called back on the C stack of a coroutine? It could not be found there.
+bool is_above_main(const runtime& rt, lua_State* from) noexcept {
+  const bool may_be = from != rt.current->base && from != rt.main && rt.current != &rt.host;
+  if (!may_be || find(rt, rt.main).where != standing::busy) return false;
+  return rt.host.suspended == rt.main || depth_of(rt.main) > rt.main_depth;
+}
+
 // `from` may not be unmounted, or waits in a finalizer: may it leave at all?
 problem check_leaving(runtime& rt, departure& d) noexcept {
   // What runs on the worker are finalizers, since coro's own functions do not switch.
@@ -28,11 +36,7 @@ problem check_leaving(runtime& rt, departure& d) noexcept {
     d.enters_finalizer = rt.finalizing == nullptr;
   }
   if (d.leaves_worker && rt.spare_worker == nullptr) return problem::unprepared;
-  // Main runs below, called back, and cannot be found where it is.
-  const bool is_above_main = d.from != rt.current->base && d.from != rt.main &&
-                             rt.current != &rt.host && rt.host.suspended == rt.main &&
-                             find(rt, rt.main).where == standing::busy;
-  return is_above_main ? problem::above_main : problem::none;
+  return is_above_main(rt, d.from) ? problem::above_main : problem::none;
 }
 
 // The worker waits in a finalizer: another one works meanwhile, on whose stack it is kept alive.
@@ -102,6 +106,7 @@ void hand_over(runtime& rt, departure& d) noexcept {
   }
   if (d.enters_finalizer) rt.finalizing = &here;
   if (d.leaves_worker) replace_worker(rt);
+  if (&here == &rt.host && d.from != rt.main) rt.main_depth = depth_of(rt.main);
   set_next(rt, d.to, d.at, link, *d.there);
 }
 
@@ -115,11 +120,10 @@ int leave(lua_State* L, runtime& rt, const departure& d) {
   const bool in_hook = lua::leave_hook(L, rt.layout);
   // Main was called back: whoever it resumed before finds the end of that wait, until it goes on.
   const bool buries_host = L == rt.main && &here != &rt.host;
-  const std::uint64_t wait_below = rt.host.wait;
-  if (buries_host) rt.host.wait = 0;
+  if (buries_host) rt.buried_wait = std::exchange(rt.host.wait, 0);
   rt.current = &there;
   switch_context(here.left_at, there.left_at);
-  if (buries_host) rt.host.wait = wait_below;
+  if (buries_host) rt.host.wait = std::exchange(rt.buried_wait, 0);
   if (in_hook) lua::enter_hook_again(L, rt.layout);
   if (d.leaves_worker) return_worker(rt);
   if (d.enters_finalizer) leave_finalizer(rt);

@@ -184,6 +184,55 @@ TEST_P(HostThreads, CallMainBackWhoseStandardCoroutinesCannotBeLeft) {
             "");
 }
 
+TEST_P(HostThreads, CallMainBackAboveOneOfItsStandardCoroutines) {
+  EXPECT_EQ(host_.run(R"(
+    local wrap = fixture.standard.wrap
+    local refused
+    local outer = wrap(function()
+      local below = coro.current()
+      expect("true end", coro.resume(coro.create(function()
+        call_in_main(function()
+          wrap(function()
+            refused = { pcall(coro.transfer, below), pcall(coro.transfer, nil),
+              pcall(coro.wrap(function() end)), pcall(coro.transfer, coro.create(function() end)) }
+          end)()
+        end)
+        return "end"
+      end)))
+    end)
+    outer()
+    expect("false false false false", refused[1], refused[2], refused[3], refused[4])
+    assert(refused[5]:find("attempt to leave a standard coroutine that main runs", 1, true))
+  )"),
+            "");
+}
+
+TEST_P(HostThreads, CallMainBackAndKeepTheirResumers) {
+  EXPECT_EQ(host_.run(R"(
+    local callbacks = {
+      function() coro.ptransfer(coro.create(function() end)) end,
+      function() coro.ptransfer(coro.create(function() error("expected") end)) end,
+      function() coro.transfer(coro.create(function() coro.transfer(nil) end)) end,
+      function() coro.resume(coro.create(function() end)) end,
+    }
+    local function check()
+      for _, callback in ipairs(callbacks) do
+        local thread = coro.create(function()
+          call_in_main(callback)
+          coro.yield("yielded")
+          return "ended"
+        end)
+        expect("true yielded", coro.resume(thread))
+        expect("true ended", coro.resume(thread))
+      end
+    end
+    check()
+    fixture.standard.wrap(check)()
+    expect("ended", run(new_thread(check)))
+  )"),
+            "");
+}
+
 TEST_P(HostThreads, RunFromTheHostWhileMainHasNoCallOfItsOwn) {
   lua_State* T = lua_newthread(host_.L);
   ASSERT_EQ(luaL_loadstring(T,
