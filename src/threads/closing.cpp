@@ -60,17 +60,22 @@ void start_unwinding(runtime& rt, const departure& d) noexcept {
 void end_unwinding(runtime& rt, carrier& c) noexcept {
   lua::saved_hook before = c.unwinding.before;
   c.unwinding = {};
-  // Where all threads have one hook, that of an unwinding that began meanwhile goes on, and what it
-  // is to put back is what this one was; and if the program has set its own, that stays.
+  // Where all threads have one hook, it stays while another unwinding goes on, and what that is to
+  // put back is what this one was, if it began meanwhile. If the program has set its own, that
+  // stays.
   if (lua::hook_is_shared) {
     before.thread = rt.main;
+    bool is_needed = false;
     for (std::size_t i = 1; i < rt.pool.size(); ++i) {
       auto& other = rt.pool.at(i)->unwinding;
-      if (!other.active || other.before.hook != keep_unwinding) continue;
-      other.before = before;
-      return;
+      if (!other.active) continue;
+      is_needed = true;
+      if (other.before.hook == keep_unwinding) {
+        other.before = before;
+        break;
+      }
     }
-    if (lua_gethook(rt.main) != keep_unwinding) return;
+    if (is_needed || lua_gethook(rt.main) != keep_unwinding) return;
   }
   lua::put_back(before);
 }
