@@ -184,12 +184,6 @@ class without_call_hooks {
   saved_hook before_;
 };
 
-// lua_pcall, which no debug hook sees.                                             [-n-1, +results]
-inline int call_unseen(lua_State* L, int n, int results) noexcept {
-  const without_call_hooks quiet(L);
-  return lua_pcall(L, n, results, 0);
-}
-
 // Calls function(data) so that nothing it raises gets out, and no debug hook sees it. An error
 // value goes on the stack of `errors_to`, another thread, or is dropped.                   [-0, +0]
 inline int call_protected(lua_State* L, lua_CFunction function, void* data,

@@ -47,7 +47,7 @@ place find_resumer(const runtime& rt, const resumer_link& link) noexcept {
 thread_link while_it_holds(const runtime& rt, const thread_link& link) noexcept {
   // The wait that begins with this very switch is not on its stack yet.
   if (!needs_anchor(rt, link.resumer) || link.resumer.wait == rt.switches) return link;
-  if (link.resumer.wait == rt.buried_wait) return link;  // it waits, below main
+  if (rt.buried_wait != 0 && link.resumer.wait == rt.buried_wait) return link;  // below main
   return find_resumer(rt, link.resumer).where != standing::dead ? link : thread_link{};
 }
 
