@@ -1,5 +1,5 @@
 -- Sockets that are wrapped from the beginning, servers, and LuaSocket itself with such sockets.
-local _, _, loop = ...
+local core, _, loop = ...
 
 local socket -- LuaSocket; needed only for these functions
 local originals = {} -- functions of LuaSocket and LuaSec as they were
@@ -72,9 +72,7 @@ loop.connect6 = connecting(loop.tcp6)
 ---@return table|nil server  its listening socket
 ---@return string|nil err
 function loop.newserver(host, port, handler)
-  if type(handler) ~= "function" then
-    error(("newserver: handler expected, got %s"):format(type(handler)), 2)
-  end
+  if type(handler) ~= "function" then core.refuse("newserver", "handler", handler) end
   local server, err = loop.bind(host, port, 1024)
   if not server then return nil, err end
   server:settimeout(nil)

@@ -50,6 +50,8 @@ local function refuse(name, wanted, value)
   error(("%s: %s expected, got %s"):format(name, wanted, type(value)), 3)
 end
 
+core.refuse = refuse
+
 local function body(f, ...)
   f(...)
   return transfer(nil, finished, current())
@@ -119,7 +121,7 @@ function loop.wait(object, mode, timeout)
   if type(object) ~= "number" then
     local kind = type(object)
     if kind ~= "table" and kind ~= "userdata" or not object.getfd then
-      error(("wait: descriptor or socket expected, got %s"):format(kind), 2)
+      refuse("wait", "descriptor or socket", object)
     end
     fd = object:getfd()
     if fd < 0 then fd = nil end -- it is closed

@@ -29,7 +29,7 @@ bool is_above_main(const runtime& rt, lua_State* from) noexcept {
 problem check_leaving(runtime& rt, departure& d) noexcept {
   // What runs on the worker are finalizers, since coro's own functions do not switch.
   d.leaves_worker = d.from == rt.worker;
-  if (rt.finalizing != nullptr || d.from == rt.worker || lua::in_finalizer(d.from, rt.layout)) {
+  if (rt.finalizing != nullptr || d.leaves_worker || lua::in_finalizer(d.from, rt.layout)) {
     // A thread resumed inside a finalizer, and those that it resumes, come back there.
     if (!d.resumes && !(d.how == waiting::yield && rt.finalizing != nullptr))
       return problem::in_finalizer;

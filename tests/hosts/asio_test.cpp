@@ -607,7 +607,7 @@ TEST_P(Asio, EndsWhatWaitsOnDemand) {
   EXPECT_EQ(guarded::alive, 20);
   close_waiting(host_->L, *context);
   EXPECT_EQ(guarded::alive, 0);
-  host_->run("assert(never == nil)");
+  run("assert(never == nil)");
   // Whatever they used is not used any more.
   host_.reset();
   acceptor.reset();
