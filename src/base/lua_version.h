@@ -166,14 +166,35 @@ inline void put_back(const saved_hook& saved) noexcept {
 
 // ---- protected calls -------------------------------------------------------------------------
 
+// While it lives, no debug hook sees calls.
+class without_call_hooks {
+ public:
+  explicit without_call_hooks(lua_State* L) noexcept : before_(hook_of(L)) {
+    if (sees_calls()) lua_sethook(L, before_.hook, before_.mask & ~of_calls, before_.count);
+  }
+  ~without_call_hooks() {
+    if (sees_calls()) put_back(before_);
+  }
+  without_call_hooks(const without_call_hooks&) = delete;
+  without_call_hooks& operator=(const without_call_hooks&) = delete;
+
+ private:
+  static constexpr int of_calls = LUA_MASKCALL | LUA_MASKRET;
+  [[nodiscard]] bool sees_calls() const noexcept { return (before_.mask & of_calls) != 0; }
+  saved_hook before_;
+};
+
+// lua_pcall, which no debug hook sees.                                             [-n-1, +results]
+inline int call_unseen(lua_State* L, int n, int results) noexcept {
+  const without_call_hooks quiet(L);
+  return lua_pcall(L, n, results, 0);
+}
+
 // Calls function(data) so that nothing it raises gets out, and no debug hook sees it. An error
 // value goes on the stack of `errors_to`, another thread, or is dropped.                   [-0, +0]
 inline int call_protected(lua_State* L, lua_CFunction function, void* data,
                           lua_State* errors_to = nullptr) noexcept {
-  constexpr int of_calls = LUA_MASKCALL | LUA_MASKRET;
-  const saved_hook before = hook_of(L);
-  const bool sees_calls = (before.mask & of_calls) != 0;
-  if (sees_calls) lua_sethook(L, before.hook, before.mask & ~of_calls, before.count);
+  const without_call_hooks quiet(L);
 #if LUA_VERSION_NUM >= 502
   lua_pushcfunction(L, function);
   lua_pushlightuserdata(L, data);
@@ -188,7 +209,6 @@ inline int call_protected(lua_State* L, lua_CFunction function, void* data,
       lua_pop(L, 1);
     }
   }
-  if (sees_calls) put_back(before);
   return status;
 }
 

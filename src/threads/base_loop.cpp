@@ -51,7 +51,7 @@ bool pass_results(runtime& rt, lua_State* T, int n, const heir& next) noexcept {
 void refuse_yield(runtime& rt, carrier& self, int n) noexcept {
   lua_State* T = self.base;
   lua_pop(T, n);
-  push_text(rt, rt.scratch, "attempt to yield from a coroutine that was not resumed");
+  push_from_shelf(rt, rt.scratch, runtime::not_resumed_text);
   raise_when_continued(rt, T);
   rt.arriving = with_values(0);
 }
@@ -93,17 +93,18 @@ void conclude(runtime& rt, carrier& self, int status, int n) noexcept {
   }
   ++rt.switches;
   if (next.at.on != nullptr) keep_mounted(rt, *next.at.on);
-  const failure report{T, nullptr, next.thread, next.at.how, next.resumed, status == LUA_ERRMEM};
+  const failure report{T,           runtime::no_slot, next.thread,
+                       next.at.how, next.resumed,     status == LUA_ERRMEM};
   if (closed) {
     report_close(rt, T, status, next.thread);
   } else if (failed) {
     report_failure(rt, report);
   } else if (!next.resumed) {
     lua_settop(T, 0);
-    report_failure(rt, report.with("coroutine ended without transferring control"));
+    report_failure(rt, report.with(runtime::ended_text));
   } else if (!pass_results(rt, T, n, next)) {
     lua_pop(T, n);
-    report_failure(rt, report.with("too many results to resume"));
+    report_failure(rt, report.with(runtime::too_many_results_text));
   }
   continue_with(rt, self, next);
 }

@@ -7,38 +7,6 @@
 namespace luacoro {
 namespace {
 
-// What is made on the worker goes to the scratch thread, and to who gets it when no finalizer can
-// run any more: that one waits until then as it did. On 5.1 finalizers run when the function has
-// returned, too, and what they raise is taken for its error.
-struct text_request {
-  const char* text;
-  lua_State* scratch;
-};
-
-int push_text_protected(lua_State* L) {
-  const auto& request = *static_cast<const text_request*>(lua_touserdata(L, 1));
-  lua_pushstring(L, request.text);
-  lua_xmove(L, request.scratch, 1);
-  return 0;
-}
-
-struct report_request {
-  const failure& f;
-  lua_State* scratch;
-};
-
-// The error, also kept on top of the failed thread.                                         L: [+1]
-void push_error(lua_State* L, const failure& f) {
-  if (f.text != nullptr) {
-    lua_pushstring(L, f.text);
-  } else {
-    // There and back: a thread that failed has no room for a value more.
-    lua_xmove(f.failed, L, 1);
-    lua_pushvalue(L, -1);
-    lua_xmove(L, f.failed, 1);
-  }
-}
-
 // Who called the C function that T waits in, as luaL_where has it; "" if it is no Lua function.
 //                                                                                           L: [+1]
 void push_position(lua_State* L, lua_State* T) {
@@ -50,56 +18,84 @@ void push_position(lua_State* L, lua_State* T) {
   }
 }
 
-// false, error, traceback; or the error alone, with the caller's position where `wrap` adds it.
+// Arguments: the failure, the error. Returns false, the error, a traceback; or the error alone,
+// with the caller's position where `wrap` adds it.
 int build_report(lua_State* L) {
-  const auto& request = *static_cast<const report_request*>(lua_touserdata(L, 1));
-  const failure& f = request.f;
-  lua_settop(L, 0);
+  const auto& f = *static_cast<const failure*>(lua_touserdata(L, 1));
   if (returns_status(f.how)) {
     lua_pushboolean(L, 0);
-    push_error(L, f);
+    lua_insert(L, 2);
     lua::push_traceback(L, f.failed);
-  } else {
-    push_error(L, f);
-    if (f.how == waiting::wrap && f.resumed && !f.out_of_memory && lua::wrap_adds_position(L, -1)) {
-      push_position(L, f.recipient);
-      lua_insert(L, -2);
-      lua_concat(L, 2);
-    }
+    return 3;
   }
-  lua_xmove(L, request.scratch, lua_gettop(L));
-  return 0;
+  if (f.how == waiting::wrap && f.resumed && !f.out_of_memory && lua::wrap_adds_position(L, -1)) {
+    push_position(L, f.recipient);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return 1;
+}
+
+// The error, also kept on top of the failed thread.                                    worker: [+1]
+void push_error(const runtime& rt, lua_State* worker, const failure& f) noexcept {
+  if (f.text != runtime::no_slot) {
+    push_from_shelf(rt, worker, f.text);
+  } else {
+    // There and back: a thread that failed has no room for a value more.
+    lua_xmove(f.failed, worker, 1);
+    lua_pushvalue(worker, -1);
+    lua_xmove(worker, f.failed, 1);
+  }
+}
+
+// What the recipient gets, by build_report, for the error on top; false if there is no memory for
+// it. Finalizers run, also when it has returned (5.1), and what they raise (before 5.4) is taken
+// for an error of its own: then it is called again.
+//                                                                                 worker: [-0, +n]
+bool push_report(const runtime& rt, lua_State* worker, const failure& f) noexcept {
+  constexpr int most_calls = 10;
+  for (int calls = 0; calls < most_calls; ++calls) {
+    push_from_shelf(rt, worker, runtime::reporter);
+    lua_pushlightuserdata(worker, const_cast<failure*>(&f));
+    lua_pushvalue(worker, -3);
+    const int status = lua::call_unseen(worker, 2, LUA_MULTRET);
+    if (status == LUA_OK) return true;
+    lua_pop(worker, 1);
+    if (status == LUA_ERRMEM) return false;
+  }
+  return false;
 }
 
 }  // namespace
 
-void push_text(runtime& rt, lua_State* to, const char* text) noexcept {
-  text_request request{text, rt.scratch};
-  const int before = lua_gettop(rt.scratch);
-  (void)lua::call_protected(rt.worker, push_text_protected, &request, rt.scratch);
-  lua_settop(rt.scratch, before + 1);
-  lua_xmove(rt.scratch, to, 1);
+void report_failure(runtime& rt, const failure& f) noexcept {
+  // It is replaced by another one while finalizers resume threads. Nothing of the report is
+  // elsewhere until it is complete: they find the recipient waiting, and may close the thread that
+  // failed.
+  lua_State* worker = rt.worker;
+  const int before = lua_gettop(worker);
+  const bool as_status = returns_status(f.how);
+  push_error(rt, worker, f);
+  if (lua_status(f.failed) == LUA_OK) lua_settop(f.failed, 0);  // else it would be a fresh one
+  if (!push_report(rt, worker, f)) {
+    if (as_status) lua_pushboolean(worker, 0);
+    lua_pushvalue(worker, before + 1);
+    if (as_status) lua_pushnil(worker);
+  }
+  lua_xmove(worker, f.recipient, lua_gettop(worker) - before - 1);
+  lua_settop(worker, before);
+  rt.arriving = as_status ? with_values(3) : arrival::with_error;
 }
 
-void report_failure(runtime& rt, const failure& f) noexcept {
-  const bool as_status = returns_status(f.how);
-  report_request request{f, rt.scratch};
-  const int before = lua_gettop(rt.scratch);
-  (void)lua::call_protected(rt.worker, build_report, &request);
-  if (const int n = lua_gettop(rt.scratch) - before; n > 0) {
-    lua_xmove(rt.scratch, f.recipient, n);
-  } else {  // no memory
-    if (as_status) lua_pushboolean(f.recipient, 0);
-    if (f.text != nullptr) {
-      push_text(rt, f.recipient, f.text);
-    } else {
-      push_error(f.recipient, f);
-    }
-    if (as_status) lua_pushnil(f.recipient);
-  }
-  // After finalizers have run, which may have switched.
-  rt.arriving = as_status ? with_values(3) : arrival::with_error;
-  if (lua_status(f.failed) == LUA_OK) lua_settop(f.failed, 0);  // else it would be a fresh one
+void prepare_reports(runtime& rt, lua_State* L) {
+  lua_pushcfunction(L, build_report);
+  put_on_shelf(rt, L, runtime::reporter);
+  lua_pushliteral(L, "attempt to yield from a coroutine that was not resumed");
+  put_on_shelf(rt, L, runtime::not_resumed_text);
+  lua_pushliteral(L, "coroutine ended without transferring control");
+  put_on_shelf(rt, L, runtime::ended_text);
+  lua_pushliteral(L, "too many results to resume");
+  put_on_shelf(rt, L, runtime::too_many_results_text);
 }
 
 void report_close(runtime& rt, lua_State* T, int status, lua_State* closer) noexcept {

@@ -7,14 +7,14 @@
 namespace luacoro {
 
 struct failure {
-  lua_State* failed;     // has the error on its top, unless
-  const char* text;      // this is the error
-  lua_State* recipient;  // suspended by coro
-  waiting how;           // what the recipient waits in
-  bool resumed;          // the recipient is the failed thread's resumer
+  lua_State* failed;         // has the error on its top, unless
+  runtime::shelf_slot text;  // this is the error
+  lua_State* recipient;      // suspended by coro
+  waiting how;               // what the recipient waits in
+  bool resumed;              // the recipient is the failed thread's resumer
   bool out_of_memory;
 
-  [[nodiscard]] failure with(const char* other) const noexcept {
+  [[nodiscard]] failure with(runtime::shelf_slot other) const noexcept {
     failure f = *this;
     f.text = other;
     return f;
@@ -29,8 +29,7 @@ void report_failure(runtime& rt, const failure& f) noexcept;
 // The same for a thread that waits in `close`.
 void report_close(runtime& rt, lua_State* T, int status, lua_State* closer) noexcept;
 
-// The text as a string; "not enough memory" where there is none for it.
-// MAY SWITCH (finalizers run).                                                         to: [-0, +1]
-void push_text(runtime& rt, lua_State* to, const char* text) noexcept;
+// Puts on the shelf what is not to be made then.                       MAY RAISE (memory). [-0, +0]
+void prepare_reports(runtime& rt, lua_State* L);
 
 }  // namespace luacoro

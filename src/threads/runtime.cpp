@@ -4,6 +4,7 @@
 
 #include "threads/census.h"
 #include "threads/collection.h"
+#include "threads/failure.h"
 #include "threads/ticket.h"
 
 namespace luacoro {
@@ -102,6 +103,7 @@ runtime& open_runtime(lua_State* L) {
   put_on_shelf(rt, L, runtime::raiser);
   prepare_collection(rt, L);
   prepare_census(rt, L);
+  prepare_reports(rt, L);
   static constexpr char body[] =
       "local f, yield = ...\n"
       "return function(...) return f(yield, ...) end";

@@ -84,18 +84,23 @@ struct runtime {
   lua_State* worker = nullptr;
   lua_State* spare_worker = nullptr;  // for as long as a finalizer that runs on the worker resumes
   enum shelf_slot : int {
-    mourned_array = 1,  // bases by their carriers' indices (collection.h)
-    census_array,       // threads that coro made (census.h)
-    watch_metatable,    // of the userdata whose collection ends a cycle
-    raiser,             // a function that raises its argument
-    generator_body,     // makes the body of a safewrap generator
+    no_slot,
+    mourned_array,    // bases by their carriers' indices (collection.h)
+    census_array,     // threads that coro made (census.h)
+    watch_metatable,  // of the userdata whose collection ends a cycle
+    raiser,           // a function that raises its argument
+    generator_body,   // makes the body of a safewrap generator
     module_table,
     abi_functions,  // a thread that has them on its stack (abi/abi.h)
     keeper_thread,
     scratch_thread,
     worker_thread,
     spare_worker_thread,
-    shelf_slots = spare_worker_thread
+    reporter,  // makes what a failed thread leaves (failure.h), and texts for it
+    not_resumed_text,
+    ended_text,
+    too_many_results_text,
+    shelf_slots = too_many_results_text
   };
   std::size_t mourned_capacity = 0;
   // Slots of the census: all, the one that was used last, to where those after it are free, and how

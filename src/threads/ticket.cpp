@@ -28,11 +28,6 @@ place find(const runtime& rt, lua_State* T, std::size_t ticket) noexcept {
   return is_mounted_nowhere ? place{} : place{.where = find_without_ticket(T)};
 }
 
-bool host_is_buried(const runtime& rt) noexcept {
-  const carrier* on = find(rt, rt.main).on;
-  return on != nullptr && on != &rt.host;
-}
-
 lua_State* thread_of_host(const runtime& rt) noexcept {
   return host_is_buried(rt) ? rt.main : rt.host.suspended;
 }
@@ -41,13 +36,13 @@ place find_resumer(const runtime& rt, const resumer_link& link) noexcept {
   if (link.thread == nullptr) return {};
   const place at = find(rt, link.thread);
   const bool waits = at.where <= standing::unmounted && wait_of(link.thread, at) == link.wait;
-  return waits && (at.on != &rt.host || !host_is_buried(rt)) ? at : place{};
+  return waits ? at : place{};
 }
 
 thread_link while_it_holds(const runtime& rt, const thread_link& link) noexcept {
   // The wait that begins with this very switch is not on its stack yet.
   if (!needs_anchor(rt, link.resumer) || link.resumer.wait == rt.switches) return link;
-  if (rt.buried_wait != 0 && link.resumer.wait == rt.buried_wait) return link;  // below main
+  if (host_is_buried(rt) && link.resumer.wait == rt.buried_wait) return link;  // below main
   return find_resumer(rt, link.resumer).where != standing::dead ? link : thread_link{};
 }
 

@@ -109,7 +109,7 @@ template <typename Access = lua::by_api>
 
 // C code called main on a coroutine's C stack, and it was suspended there: what lies below, on the
 // host's C stack, cannot go on before that is over.
-[[nodiscard]] bool host_is_buried(const runtime& rt) noexcept;
+[[nodiscard]] inline bool host_is_buried(const runtime& rt) noexcept { return rt.buried_wait != 0; }
 
 // Main as a target: what is suspended on the host's C stack, or main itself where that is buried.
 [[nodiscard]] lua_State* thread_of_host(const runtime& rt) noexcept;

@@ -114,11 +114,15 @@ local function collect(how)
   return table.concat(gone, " "), stats.threads, stats.pinned
 end
 
--- Loads an empty chunk from a reader that calls `run`, once: it may be called again at the end.
+-- Loads a chunk of one space from a reader that calls `run`, once. Not of nothing: if the first
+-- piece is the end, Lua 5.1 asks again while nothing holds the chunk's name, which is collected.
 local function read(run)
   return load(function()
     local once = run
     run = nil
-    if once then once() end
+    if once then
+      once()
+      return " "
+    end
   end)
 end

@@ -67,6 +67,63 @@ describe("in a finalizer", function()
     assert.are.equal("as expected\nend of program\nexit status 0\n", output)
   end)
 
+  it("threads fail inside of each other's reports", function()
+    local output = while_finalizers_run [[
+      local function on_collect(run)
+        if newproxy then
+          getmetatable(newproxy(true)).__gc = run
+        else
+          setmetatable({}, { __gc = run })
+        end
+      end
+      local err, right = {}, 0
+      -- Where finalizers may be interrupted by others, they are, a hundred deep.
+      local function fail()
+        collectgarbage "restart"
+        error(err)
+      end
+      for _ = 1, 100 do
+        local failing = coro.wrap(fail)
+        on_collect(function()
+          local ok, got = pcall(failing)
+          if not ok and got == err then right = right + 1 end
+        end)
+      end
+      local ok, got = pcall(coro.wrap(fail))
+      for _ = 1, 3 do collectgarbage() end
+      print(ok, got == err, right)
+    ]]
+    assert.are.equal("false\ttrue\t100\nend of program\nexit status 0\n", output)
+  end)
+
+  it("a thread may be closed before the error is reported that it failed with", function()
+    local output = while_finalizers_run [[
+      local thread
+      local expected, wrong, closed, text = {}, 0, 0, ""
+      function f()
+        if thread and coro.status(thread) == "dead" then
+          thread = coro.close(thread) and nil
+          closed = closed + 1
+          is_inside = false
+          error("of the finalizer", 0)
+        end
+      end
+      while runs < 2000 do
+        text = ("x"):rep((#text + 7) % 1000) -- so that cycles end at another place each time
+        local ok, err, traceback = coro.resume(coro.create(function()
+          thread = coro.current()
+          error(expected)
+        end))
+        thread = nil
+        if ok or err ~= expected or type(traceback) ~= "string" then wrong = wrong + 1 end
+      end
+      f = nil
+      print(wrong, closed > 0 or _VERSION == "Lua 5.2") -- where it is a matter of luck
+    ]]
+    output = output:gsub("lua warning[^\n]*\n", "")
+    assert.are.equal("0\ttrue\nend of program\nexit status 0\n", output)
+  end)
+
   it("no C stack is taken from who waits for a thread that has just failed", function()
     local output = while_finalizers_run [[
       coro.configure { max_stacks = coro.stats().stacks_in_use + 2 }
