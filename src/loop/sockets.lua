@@ -5,7 +5,7 @@
 -- An object has these fields:
 --   socket          the socket of LuaSocket or LuaSec
 --   descriptor      its registration, from the first wait on
---   waits_first     does `receive` wait before it tries?
+--   waits_first     does `receive` wait before it tries? Not with a total timeout, nor with 0
 --   block, total    its timeouts as LuaSocket knows them, in seconds; nil: none
 --   is_unspecified  has it tried to connect in vain, with no family of its own?
 local core, _, loop = ...
@@ -61,8 +61,7 @@ local function give_way(self)
 end
 
 -- What a method of LuaSocket's gave to pcall. For wrong arguments, of which the socket is none, it
--- blames who called the method of ours with that name. What may wait often is called without pcall,
--- which costs more than a better text is worth: that blames this file.
+-- blames who called the method of ours with that name.
 local function hand_over(name, ok, ...)
   if ok then return ... end
   local text = tostring((...)):gsub("^bad argument #(%d+) to '%?'", function(number)
@@ -78,13 +77,19 @@ local function hand_over(name, ok, ...)
   error(text, level)
 end
 
+local function blaming(name, own_method)
+  return function(...) return hand_over(name, pcall(own_method, ...)) end
+end
+
 local function delegating(name, own_method)
-  return function(self, ...) return hand_over(name, pcall(own_method, self.socket, ...)) end
+  local call = blaming(name, own_method)
+  return function(self, ...) return call(self.socket, ...) end
 end
 
 -- Makes a method that is tried again, with the same arguments, until it does not ask to wait.
 local function again(modes)
-  return function(own_method)
+  return function(own_method, _, name)
+    local try = blaming(name, own_method)
     return function(self, ...)
       local start = self.total and now()
       calls = calls + 1
@@ -93,7 +98,7 @@ local function again(modes)
         if not has_turn then return nil, err end
       end
       while true do
-        local first, second, third = own_method(self.socket, ...)
+        local first, second, third = try(self.socket, ...)
         local mode = not first and modes[second]
         if not mode then
           if third ~= nil then return first, second, third end
@@ -111,8 +116,8 @@ makers.receivefrom = again(to_receive)
 makers.sendto = again(to_send)
 makers.dohandshake = again(to_receive)
 
-function makers.accept(own_method)
-  local accept = again(to_receive)(own_method)
+function makers.accept(...)
+  local accept = again(to_receive)(...)
   return function(self)
     local client, err = accept(self)
     if not client then return nil, err end
@@ -132,6 +137,7 @@ local function receive_rest(self, receive, start, pattern, prefix, err, partial)
   local chunks
   while true do
     self.waits_first = err == "timeout" and partial ~= nil -- not LuaSec
+      and self.block ~= 0 and not self.total
     if partial and partial ~= "" then
       chunks = chunks or {}
       chunks[#chunks + 1] = partial
@@ -157,44 +163,59 @@ local function receive_rest(self, receive, start, pattern, prefix, err, partial)
   end
 end
 
-function makers.receive(receive, own_methods)
-  if own_methods.receivefrom then return again(to_receive)(receive) end -- a datagram, in one piece
-  local dirty = own_methods.dirty
+-- Patterns that are taken, besides sizes. Whatever else it is called with, `receive` may refuse: it
+-- is called by pcall then, which costs more than to look. So is `send` without a string, or with
+-- the ends of a part; a table, say, that is sent is blamed on this file.
+local patterns = { ["*l"] = true, ["*a"] = true }
+
+local function is_size(value) return type(value) == "number" and value >= 0 end
+
+function makers.receive(receive, own_methods, name)
+  if own_methods.receivefrom then return again(to_receive)(receive, own_methods, name) end
+  local dirty, receive_or_blame = own_methods.dirty, blaming(name, receive)
   return function(self, pattern, prefix)
-    local socket, block, start = self.socket, self.block, self.total and now()
-    calls = calls + 1
-    if calls > most_calls then
-      local has_turn, why = give_way(self)
-      if not has_turn then return nil, why, tostring(prefix or "") end
+    local socket, start = self.socket, nil
+    local try = receive
+    if prefix ~= nil or pattern ~= nil and not patterns[pattern] and not is_size(pattern) then
+      try = receive_or_blame
     end
     -- Once it had to wait, what is not in LuaSocket's buffer is not expected to be there already:
     -- a try in vain costs more than the wait. The wait is that of wait_until_ready, without a call
     -- of it: 5 %, as above.
-    if self.waits_first and not start and block ~= 0 and not prefix and pattern ~= 0
-      and not dirty(socket) then
-      local is_ready, why = pause_first(watch(self.descriptor, "r", block))
+    if self.waits_first and not prefix and pattern ~= 0 and not dirty(socket) then
+      local is_ready, why = pause_first(watch(self.descriptor, "r", self.block))
       if not is_ready then
-        if why == "timeout" then return receive(socket, pattern) end -- it may be no pattern at all
+        if why == "timeout" then return try(socket, pattern) end -- it may be no pattern at all
         return nil, why, ""
       end
+    else
+      start = self.total and now()
+      calls = calls + 1
+      if calls > most_calls then
+        local has_turn, why = give_way(self)
+        if not has_turn then return nil, why, tostring(prefix or "") end
+      end
     end
-    local data, err, partial = receive(socket, pattern, prefix)
+    local data, err, partial = try(socket, pattern, prefix)
     if data or not to_receive[err] then return data, err, partial end
     return receive_rest(self, receive, start, pattern, prefix, err, partial)
   end
 end
 
-function makers.send(send, own_methods)
-  if own_methods.sendto then return again(to_send)(send) end
+function makers.send(send, own_methods, name)
+  if own_methods.sendto then return again(to_send)(send, own_methods, name) end
+  local send_or_blame = blaming(name, send)
   return function(self, data, first, last)
     local start = self.total and now()
+    local try = send
+    if not data or first ~= nil then try = send_or_blame end
     calls = calls + 1
     if calls > most_calls then
       local has_turn, why = give_way(self)
       if not has_turn then return nil, why, first and first - 1 or 0 end
     end
     while true do
-      local sent, err, sent_before = send(self.socket, data, first, last)
+      local sent, err, sent_before = try(self.socket, data, first, last)
       local mode = not sent and to_send[err]
       if not mode then return sent, err, sent_before end
       if sent_before then first = sent_before + 1 end
@@ -301,6 +322,7 @@ function methods:settimeout(value, mode)
   hand_over("settimeout", pcall(socket.settimeout, socket, value, mode)) -- it knows what is wrong
   socket:settimeout(0, "b")
   socket:settimeout(-1, "t")
+  self.waits_first = false
   if (mode or "b"):find "^b" then
     self.block = timeout_of(value)
   else

@@ -34,8 +34,13 @@ describe("a wrapped TCP socket", function()
   end)
 
   it("blames who calls a method with wrong arguments, as LuaSocket does", function()
-    local plain, wrapped = socket.tcp4(), loop.tcp4()
-    local function blamed(connection)
+    local listening = socket.bind("127.0.0.1", 0)
+    local function connection_of(library)
+      local connection = library.tcp4()
+      connection:connect(listening:getsockname())
+      return connection
+    end
+    local function blamed(connection, datagrams)
       local messages = {}
       for _, f in ipairs {
         function() connection:setoption("no option", true) end,
@@ -45,6 +50,20 @@ describe("a wrapped TCP socket", function()
         function() connection:connect({}, 80) end,
         function() connection:settimeout "long" end,
         function() connection:settimeout(1, "x") end,
+        function() connection:receive "x" end,
+        function() connection:receive(-1) end,
+        function() connection:receive {} end,
+        function() connection:receive(false) end,
+        function() connection:receive(1, {}) end,
+        function() connection:receive(nil, {}) end,
+        function() connection:send(nil) end,
+        function() connection:send(false) end,
+        function() connection:send("text", "x") end,
+        function() connection:send("text", 1, {}) end,
+        function() datagrams:receive "x" end,
+        function() datagrams:receivefrom {} end,
+        function() datagrams:send(nil) end,
+        function() datagrams:sendto("text", {}, 80) end,
       } do
         local ok, err = pcall(f)
         assert.is_false(ok)
@@ -52,9 +71,12 @@ describe("a wrapped TCP socket", function()
       end
       return messages
     end
-    assert.are.same(blamed(plain), blamed(wrapped))
-    plain:close()
-    wrapped:close()
+    local plain, wrapped = connection_of(socket), connection_of(loop)
+    local plain_datagrams, wrapped_datagrams = socket.udp(), loop.udp()
+    assert.are.same(blamed(plain, plain_datagrams), blamed(wrapped, wrapped_datagrams))
+    for _, made in ipairs { plain, wrapped, plain_datagrams, wrapped_datagrams, listening } do
+      made:close()
+    end
   end)
 
   it("receives lines, blocks and everything, in as many pieces as they come in", function()
