@@ -72,9 +72,10 @@ bool errors_are_exceptions();
 
 // Of this process: address space taken; what of it is in memory; the number of mappings.
 std::size_t mapped_bytes();
-// By less than that it may differ where nothing is left: a sanitizer maps 8 MB for itself, once.
+// By less than that it may differ where nothing is left: sanitizers, and valgrind more so, map what
+// they need themselves.
 inline constexpr std::size_t no_c_stack =
-    lua::needed_stack_size + (CORO_COUNTS_MALLOC ? 0 : std::size_t{16} << 20);
+    lua::needed_stack_size + (CORO_COUNTS_MALLOC ? 0 : std::size_t{256} << 20);
 std::size_t resident_bytes();
 std::size_t mappings();
 
