@@ -190,10 +190,9 @@ inline int call_unseen(lua_State* L, int n, int results) noexcept {
   return lua_pcall(L, n, results, 0);
 }
 
-// Calls function(data) so that nothing it raises gets out, and no debug hook sees it. An error
-// value goes on the stack of `errors_to`, another thread, or is dropped.                   [-0, +0]
-inline int call_protected(lua_State* L, lua_CFunction function, void* data,
-                          lua_State* errors_to = nullptr) noexcept {
+// Calls function(data) so that nothing it raises gets out, and no debug hook sees it. Drops the
+// error value.                                                                              [-0, +0]
+inline int call_protected(lua_State* L, lua_CFunction function, void* data) noexcept {
   const without_call_hooks quiet(L);
 #if LUA_VERSION_NUM >= 502
   lua_pushcfunction(L, function);
@@ -202,13 +201,7 @@ inline int call_protected(lua_State* L, lua_CFunction function, void* data,
 #else
   const int status = lua_cpcall(L, function, data);
 #endif
-  if (status != LUA_OK) {
-    if (errors_to != nullptr) {
-      lua_xmove(L, errors_to, 1);
-    } else {
-      lua_pop(L, 1);
-    }
-  }
+  if (status != LUA_OK) lua_pop(L, 1);
   return status;
 }
 
@@ -515,7 +508,9 @@ inline bool tells_yieldable([[maybe_unused]] const layout& known) noexcept {
   return (LUA_VERSION_NUM >= 503 && !is_luajit) || known.is_known;
 }
 
+// 5.4 says so of dead threads, too, and is left to it.
 inline bool is_yieldable(lua_State* L, const layout& known) noexcept {
+  if (LUA_VERSION_NUM < 504 && lua_status(L) > LUA_YIELD) return false;
   return tells_yieldable(known) && is_yieldable_by_layout(L, known);
 }
 

@@ -8,6 +8,7 @@ extern "C" {
 #include <lua.h>
 }
 
+#include <cstring>
 #include <exception>
 
 #include "loop/engine.h"
@@ -32,17 +33,18 @@ inline engine& engine_of_function(lua_State* L) {
   return *of;
 }
 
-// Calls f. What it throws is raised.                     MAY RAISE (what f throws). [-0, +0]
+// Calls f. What it throws is raised, when C++ is done with it. MAY RAISE (what f throws). [-0, +0]
 template <typename F>
 void guarded(lua_State* L, F f) {
+  char text[256] = "not enough memory";
   try {
     f();
     return;
   } catch (const std::bad_alloc&) {
-    lua_pushliteral(L, "not enough memory");
   } catch (const std::exception& why) {
-    lua_pushstring(L, why.what());
+    std::strncpy(text, why.what(), sizeof text - 1);
   }
+  lua_pushstring(L, text);
   lua_error(L);
 }
 

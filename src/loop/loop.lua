@@ -9,6 +9,7 @@ local core, coro, loop = ...
 local next_ended, schedule = core.next, core.schedule
 local transfer, ptransfer, resume = coro.transfer, coro.ptransfer, coro.resume
 local create, close, current, status = coro.create, coro.close, coro.current, coro.status
+local throw = coro.throw
 local main = coro.main
 local traceback_of = debug.traceback
 local unpack = table.unpack or unpack -- luacheck: ignore
@@ -16,6 +17,7 @@ local unpack = table.unpack or unpack -- luacheck: ignore
 local finished = {} -- what a spawned thread passes to the loop when it is done
 local handlers = setmetatable({}, { __mode = "k" }) -- of spawned threads, by thread
 local suspended = {} -- waits in `suspend`, by thread
+local suspends, most_suspends = 0, 1000 -- since it was swept
 local timeouts = setmetatable({}, { __mode = "k" }) -- of threads that start later, by thread
 local stopped = false
 
@@ -43,14 +45,26 @@ end
 
 core.pause, core.pause_first = pause, pause_first
 
--- Threads
+-- Errors in the use of the loop
 
--- Blames who called the function that calls this.
-local function refuse(name, wanted, value)
-  error(("%s: %s expected, got %s"):format(name, wanted, type(value)), 3)
+-- Raises the text, and blames whoever called into the loop: what stands on the stack below it.
+local function blame(text)
+  local level = 2
+  local caller = debug.getinfo(level, "S")
+  while caller and (caller.what == "tail" or caller.source:find "^=coro/loop/") do
+    level = level + 1
+    caller = debug.getinfo(level, "S")
+  end
+  error(text, level)
 end
 
-core.refuse = refuse
+local function refuse(name, wanted, value)
+  blame(("%s: %s expected, got %s"):format(name, wanted, type(value)))
+end
+
+core.blame, core.refuse = blame, refuse
+
+-- Threads
 
 local function body(f, ...)
   f(...)
@@ -149,12 +163,23 @@ local function wait_in_suspend(thread)
   return wait
 end
 
+-- Forgets those that were closed there, whenever so many have come as were left the last time.
+local function sweep_suspended()
+  local left = 0
+  for thread in pairs(suspended) do
+    if wait_in_suspend(thread) then left = left + 1 end
+  end
+  suspends, most_suspends = 0, math.max(left, 1000)
+end
+
 --- Waits for `resume`.
 ---@return any ...  what that passes
 function loop.suspend()
   local wait, is_main = core.park()
   if is_main then return wait_in_main(wait, true) end
   local thread = current()
+  suspends = suspends + 1
+  if suspends > most_suspends then sweep_suspended() end
   suspended[thread] = wait
   return end_suspend(thread, wait, ptransfer(nil))
 end
@@ -164,10 +189,11 @@ end
 function loop.resume(thread, ...)
   local wait = suspended[thread]
   if not wait or status(thread) == "dead" then
-    error("resume: the thread does not wait in suspend", 2)
+    blame "resume: the thread does not wait in suspend"
   end
+  local values = { n = select("#", ...), ... } -- there may be no room for so many
   suspended[thread] = nil
-  core.wake(wait, { n = select("#", ...), ... })
+  core.wake(wait, values)
 end
 
 --- Ends the wait of a thread early: what it waits in returns nil, "cancelled".
@@ -237,17 +263,29 @@ local function take_leave(thread, ok, first, second)
   end
 end
 
+local function transfer_values(thread, values)
+  return ptransfer(thread, unpack(values, 1, values.n))
+end
+
+-- Whoever cannot be given the values, because there are too many, gets the error instead.
+local function go_on_with(thread, values)
+  local has_gone, ok, first, second = pcall(transfer_values, thread, values)
+  if has_gone then return take_leave(thread, ok, first, second) end
+  local refusal = ok
+  ok, first, second = pcall(throw, thread, refusal)
+  if not ok and status(thread) == "dead" then second = traceback_of(thread) end
+  return take_leave(thread, ok, first, second)
+end
+
 -- Whoever just waits again, which is nearly always so, costs no further call.
 local function go_on(thread, values, result, err)
-  if values then return take_leave(thread, ptransfer(thread, unpack(values, 1, values.n))) end
+  if values then return go_on_with(thread, values) end
   local ok, first, second = ptransfer(thread, result, err)
   if first ~= nil or not ok then return take_leave(thread, ok, first, second) end
 end
 
 local function check_main(name)
-  if current() then
-    error(name .. ": the loop runs in main, where errors of all threads arrive", 3)
-  end
+  if current() then blame(name .. ": the loop runs in main, where errors of all threads arrive") end
 end
 
 local function report_deadlock()
@@ -286,7 +324,7 @@ end
 function wait_in_main(wait, is_suspended)
   if main_wait then
     core.drop(wait)
-    error("main waits already, below this call", 3)
+    blame "main waits already, below this call"
   end
   main_wait = wait
   if is_suspended then suspended[main] = wait end

@@ -68,13 +68,7 @@ local function hand_over(name, ok, ...)
     if number == "1" then return ("calling '%s' on bad self"):format(name) end
     return ("bad argument #%d to '%s'"):format(number - 1, name)
   end)
-  local level = 2
-  local caller = debug.getinfo(level, "S")
-  while caller and (caller.what == "tail" or caller.source:find "^=coro/loop/") do
-    level = level + 1
-    caller = debug.getinfo(level, "S")
-  end
-  error(text, level)
+  core.blame(text)
 end
 
 local function blaming(name, own_method)

@@ -6,19 +6,22 @@ namespace {
 
 // In Lua, so that who waits has no C frames on it and can be unmounted. `over` says that nobody is
 // there to be continued: the thread went on, by whatever route, with values or with an error.
-constexpr char source[] = R"(
+constexpr char source[] = R"lua(
 local coro = ...
-local error, select, unpack = error, select, table and table.unpack or unpack
+local error, select, type, unpack = error, select, type, table and table.unpack or unpack
 local current, status, transfer, ptransfer = coro.current, coro.status, coro.transfer, coro.ptransfer
 
 return function(start)
+  if type(start) ~= "function" then
+    error(("bad argument #1 to 'await' (function expected, got %s)"):format(type(start)), 2)
+  end
   local thread = current()
   if not thread then error("attempt to await in main, which cannot be left", 2) end
   local waits, over, values, n = false, false, nil, 0
   start(function(...)
     if over or status(thread) == "dead" then return end
-    over = true
     if waits then return transfer(thread, ...) end
+    over = true
     values, n = { ... }, select("#", ...)
   end)
   if over then return unpack(values, 1, n) end
@@ -30,7 +33,7 @@ return function(start)
   end
   return go_on(ptransfer(nil))
 end
-)";
+)lua";
 
 }  // namespace
 

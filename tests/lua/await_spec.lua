@@ -44,6 +44,26 @@ describe("await", function()
     assert.are.equal(1, count)
   end)
 
+  it("waits on if its callback cannot continue it", function()
+    local resume, got
+    start(function() got = pack(coro.await(function(r) resume = r end)) end)
+    local values = {}
+    local too_many = _VERSION == "Lua 5.1" and 7990 or 600000
+    for i = 1, too_many do values[i] = i end
+    assert.is_false(pcall(resume, fixture.unpack(values, 1, too_many)))
+    assert.is_nil(got)
+    resume "after all"
+    assert.are.same({ n = 1, "after all" }, got)
+  end)
+
+  it("refuses what is no function, and blames who called it", function()
+    local thread = coro.create(function()
+      coro.transfer(nil, pcall(function() coro.await(42) end))
+    end)
+    local _, err = coro.transfer(thread)
+    assert.matches("^[^:]+await_spec%.lua:%d+: bad argument #1 to 'await' %(function expected", err)
+  end)
+
   it("returns to the callback when the coroutine waits next", function()
     local resume
     local thread = start(function()

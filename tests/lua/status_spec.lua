@@ -145,6 +145,15 @@ describe("isyieldable", function()
     coro.close(thread)
   end)
 
+  it("is false of a dead thread, but where the standard library has it otherwise", function()
+    local returned, failed = coro.create(function() end), coro.create(function() error "x" end)
+    coro.resume(returned)
+    coro.resume(failed)
+    local is_true = _VERSION == "Lua 5.4"
+    assert.are.equal(is_true, coro.isyieldable(returned))
+    assert.are.equal(is_true, coro.isyieldable(failed))
+  end)
+
   it("is false when the resumer went on otherwise", function()
     local got
     local thread = coro.create(function()
