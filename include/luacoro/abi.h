@@ -15,17 +15,18 @@
  *
  * Nothing is linked: `luacoro_load` gets the functions at run time from the Lua state, where
  * `require "coro"` has put them. The table belongs to coro and is valid until that state is closed.
- * It is append-only: newer versions of coro add functions at its end, and no others change.
+ * It is append-only: newer versions of coro add functions at its end, and existing ones never
+ * change.
  *
  * In what follows
  *   L          the lua_State that Lua gave to the calling C function (in main: the host's own); the
  *              current thread. All values are passed on its stack, as those of lua_call are.
  *   MAY RAISE  a Lua error can leave the function, as it can lua_call: by longjmp, or by a C++
- *              exception where Lua is built so. All of them also raise "not enough memory", and
- *              "C stack overflow" where C functions are nested too deeply.
+ *              exception where Lua is built so. Functions so marked also raise "not enough memory",
+ *              and "C stack overflow" where C functions are nested too deeply.
  *   MAY SWITCH other coroutines run before the function returns.
- *   [-n, +m]   n values are popped from the stack of L, m are pushed, as in Lua's manual. The
- * caller leaves room for 4 more (a C function has LUA_MINSTACK); coro makes room for results.
+ *   [-n, +m]   n values are popped from the stack of L, m are pushed, as in Lua's manual.
+ * The caller leaves room for 4 more (a C function has LUA_MINSTACK); coro makes room for results.
  *
  * OS threads: a Lua state, and so each function here, may be used by one OS thread at a time, and
  * while coroutines are suspended only by that one. An event loop whose operations end on other OS
@@ -135,7 +136,7 @@ struct luacoro_abi {
 
   /* Resumes a suspended thread: 1 and r values when it yields or ends, 0 and the error with a
    * traceback if it fails (r is 2), 0 and a text if it cannot be resumed (r is 1). [-n, +r]
-   * MAY SWITCH. `r` may be NULL. */
+   * MAY RAISE (memory, C stack overflow), MAY SWITCH. `r` may be NULL. */
   int (*resume)(const luacoro_abi* coro, lua_State* L, lua_State* thread, int n, int* r);
 
   /* Continues the resumer with the n values on top. The number of values that this thread is
@@ -176,7 +177,7 @@ struct luacoro_abi {
   /* The same with the error on top: `suspend` raises it. [-1, +0..2] MAY SWITCH. */
   enum luacoro_outcome (*fail)(const luacoro_abi* coro, lua_State* L, luacoro_waiter* waiter);
 
-  /* Would `take` be allowed? */
+  /* 1 if `take` would be allowed, else 0. */
   int (*can_wait)(const luacoro_abi* coro, lua_State* L);
 
   /* Will not be completed. Who waits goes on waiting, for `throw`, `close` or the collector. Gives
@@ -184,12 +185,12 @@ struct luacoro_abi {
   void (*drop)(const luacoro_abi* coro, lua_State* L, luacoro_waiter* waiter);
 
   /* Calls f(L, data) with the n values on top, as lua_pcall does: the number of its results, or -1
-   * and the error. f may use everything here. Allocates nothing. [-n, +r] MAY SWITCH (if f does).
-   */
+   * and the error. f may use everything here. Allocates nothing. [-n, +r]
+   * MAY SWITCH (if f does). */
   int (*protect)(const luacoro_abi* coro, lua_State* L, luacoro_function f, void* data, int n);
 
-  /* Does the thread wait in a function of coro, suspended or for one that it resumed? Then it is
-   * not current, and nothing may be done with its stack. */
+  /* 1 if the thread waits in a function of coro, suspended or for one that it resumed: then it is
+   * not current, and nothing may be done with its stack. Else 0. */
   int (*waits)(const luacoro_abi* coro, lua_State* thread);
 };
 

@@ -323,8 +323,8 @@ class waiter {
   // top then. [-0, +r] Throws error: what `fail` is given; of `throw`, `close`, somebody who
   // transferred here instead; that nobody has a completer. MAY SWITCH.
   //
-  // In a thread that is being closed each wait throws "coroutine closed", and others throw, too: a
-  // loop that goes on waiting after errors ends when one says that.
+  // While its thread is being closed every wait throws: a loop that goes on waiting after errors
+  // must end at "coroutine closed".
   int suspend(lua_State* to = nullptr);
 
  private:

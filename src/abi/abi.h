@@ -1,7 +1,6 @@
 // The table of C functions (include/luacoro/abi.h) of a universe.
 // Floor 4. Its functions call those of the module, as Lua does: there is no second way to switch.
-// They are called by lua_call, so that nobody who waits in one can be unmounted and no C frame is
-// lost.
+// They are called by lua_call: nobody who waits in one can be unmounted, so no C frame is lost.
 #pragma once
 
 #include <luacoro/abi.h>

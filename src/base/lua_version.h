@@ -191,7 +191,8 @@ inline int call_unseen(lua_State* L, int n, int results) noexcept {
 }
 
 // Calls function(data) so that nothing it raises gets out, and no debug hook sees it. Drops the
-// error value.                                                                              [-0, +0]
+// error value.                                                                              [-0,
+// +0]
 inline int call_protected(lua_State* L, lua_CFunction function, void* data) noexcept {
   const without_call_hooks quiet(L);
 #if LUA_VERSION_NUM >= 502

@@ -64,9 +64,8 @@ int start(lua_State* L, wait& w, F f) {
   return 2;
 }
 
-// What was given to a function of the module is wrong: whoever called that is blamed, two levels
-// up.
-//                                                              MAY RAISE (always). [-0, +1]
+// What was given to a function of the module is wrong: whoever called that, two levels up, is
+// blamed. MAY RAISE (always).
 [[noreturn]] void misuse(lua_State* L, const char* format, ...) {
   luaL_where(L, 2);
   va_list values;

@@ -26,8 +26,7 @@ unsigned forks_so_far() noexcept { return forks.load(std::memory_order_relaxed);
 
 }  // namespace
 
-// The operations of Asio. The two that are started for each wait are types of their own, small
-// ones.
+// The operations of Asio. The two that are started for each wait are small types of their own.
 struct engine::on_ready {
   engine* of;
   descriptor* d;

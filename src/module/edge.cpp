@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "threads/failure.h"
+
 namespace luacoro {
 
 namespace {
@@ -10,7 +12,7 @@ namespace {
 // What needs no figures.
 const char* text_of(problem why) noexcept {
   switch (why) {
-    case problem::not_resumed: return "attempt to yield from a coroutine that was not resumed";
+    case problem::not_resumed: return not_resumed;
     case problem::in_finalizer: return "attempt to transfer inside a finalizer";
     case problem::too_many_values: return "too many values to transfer";
     case problem::above_main:

@@ -82,9 +82,11 @@ void conclude(runtime& rt, carrier& self, int status, int n) noexcept {
   heir next = find_heir(rt, self);
   const bool failed = status != LUA_OK && status != LUA_YIELD;
   if (lua::has_close && failed && next.resumed && closes_failed(next.at.how)) {
-    status = lua::close(T);  // MAY SWITCH: __close metamethods run, and meanwhile
-    if (self.unwinding.active) end_unwinding(rt, self);  // somebody else may have closed it,
-    next = find_heir(rt, self);                          // and the resumer may have gone on
+    // MAY SWITCH: __close metamethods run. Somebody else may have closed it meanwhile, and the
+    // resumer may have gone on.
+    status = lua::close(T);
+    if (self.unwinding.active) end_unwinding(rt, self);
+    next = find_heir(rt, self);
   }
   const bool closed = next.resumed && next.at.how == waiting::close;
   if (status == LUA_YIELD && (!next.resumed || closed)) {

@@ -2,10 +2,10 @@
 // lowest is its base. While its innermost thread is suspended, all of them are mounted here.
 // Floor 3. The host's own C stack is a carrier too; its base is the main thread.
 //
-//            running                        suspended                     idle
-//   base     the thread lua_resume runs     the same                      null
-//   suspended null                          the innermost; has the ticket null
-//   left_at  -                              in hand_over of `suspended`   in the base loop
+//              running                      suspended                       idle
+//   base       the thread lua_resume runs   the same                        null
+//   suspended  null                         the innermost; has the ticket   null
+//   left_at    -                            where `suspended` left          in the base loop
 #pragma once
 
 #include <cstdint>

@@ -63,6 +63,20 @@ void leave_finalizer(runtime& rt) noexcept {
 
 }  // namespace
 
+void raise_on_arrival(runtime& rt, lua_State* to, const place& at) noexcept {
+  if (at.on != nullptr || (at.where == standing::unmounted && lua::has_continuations)) {
+    rt.arriving = arrival::with_error;
+  } else if (at.where == standing::fresh) {
+    push_from_shelf(rt, to, runtime::raiser);
+    lua_insert(to, -2);
+    rt.arriving = with_values(1);
+  } else {
+    lua_xmove(to, rt.scratch, 1);
+    raise_when_continued(rt, to);
+    rt.arriving = with_values(0);
+  }
+}
+
 problem reserve(runtime& rt, departure& d) noexcept {
   carrier& here = *rt.current;
   if (d.values > sure_room || d.at.where == standing::yielded) {
@@ -110,6 +124,22 @@ void hand_over(runtime& rt, departure& d) noexcept {
   set_next(rt, d.to, d.at, link, *d.there);
 }
 
+int arrive_otherwise(lua_State* L, runtime& rt) {
+  if (rt.arriving == arrival::with_error) lua::raise(L);
+  // Asked to unmount: the ticket of a mounted thread makes room for the other kind.
+  const carrier& here = *rt.current;
+  lua_pop(L, 1);
+  push_unmounted_ticket(rt, L, here.how, here.wait, {here.resumer, here.depth});
+  return lua::yield_frame(L, arrive_unmounted, rt);
+}
+
+LUACORO_CONTINUATION(arrive_unmounted) {
+  runtime& rt = *static_cast<runtime*>(LUACORO_CONTINUED_FOR);
+  if (rt.current->base != L)
+    return luaL_error(L, "coroutine was suspended by coro and must be continued by it");
+  return arrive(L, rt);
+}
+
 int leave(lua_State* L, runtime& rt, const departure& d) {
   carrier& here = *rt.current;
   carrier& there = *d.there;
@@ -127,36 +157,6 @@ int leave(lua_State* L, runtime& rt, const departure& d) {
   if (in_hook) lua::enter_hook_again(L, rt.layout);
   if (d.leaves_worker) return_worker(rt);
   if (d.enters_finalizer) leave_finalizer(rt);
-  return arrive(L, rt);
-}
-
-void raise_on_arrival(runtime& rt, lua_State* to, const place& at) noexcept {
-  if (at.on != nullptr || (at.where == standing::unmounted && lua::has_continuations)) {
-    rt.arriving = arrival::with_error;
-  } else if (at.where == standing::fresh) {
-    push_from_shelf(rt, to, runtime::raiser);
-    lua_insert(to, -2);
-    rt.arriving = with_values(1);
-  } else {
-    lua_xmove(to, rt.scratch, 1);
-    raise_when_continued(rt, to);
-    rt.arriving = with_values(0);
-  }
-}
-
-int arrive_otherwise(lua_State* L, runtime& rt) {
-  if (rt.arriving == arrival::with_error) lua::raise(L);
-  // Asked to unmount (evict): the ticket of a mounted thread makes room for the other kind.
-  const carrier& here = *rt.current;
-  lua_pop(L, 1);
-  push_unmounted_ticket(rt, L, here.how, here.wait, {here.resumer, here.depth});
-  return lua::yield_frame(L, arrive_unmounted, rt);
-}
-
-LUACORO_CONTINUATION(arrive_unmounted) {
-  runtime& rt = *static_cast<runtime*>(LUACORO_CONTINUED_FOR);
-  if (rt.current->base != L)
-    return luaL_error(L, "coroutine was suspended by coro and must be continued by it");
   return arrive(L, rt);
 }
 

@@ -87,17 +87,6 @@ void report_failure(runtime& rt, const failure& f) noexcept {
   rt.arriving = as_status ? with_values(3) : arrival::with_error;
 }
 
-void prepare_reports(runtime& rt, lua_State* L) {
-  lua_pushcfunction(L, build_report);
-  put_on_shelf(rt, L, runtime::reporter);
-  lua_pushliteral(L, "attempt to yield from a coroutine that was not resumed");
-  put_on_shelf(rt, L, runtime::not_resumed_text);
-  lua_pushliteral(L, "coroutine ended without transferring control");
-  put_on_shelf(rt, L, runtime::ended_text);
-  lua_pushliteral(L, "too many results to resume");
-  put_on_shelf(rt, L, runtime::too_many_results_text);
-}
-
 void report_close(runtime& rt, lua_State* T, int status, lua_State* closer) noexcept {
   const char* text =
       status != LUA_OK && lua_type(T, -1) == LUA_TSTRING ? lua_tostring(T, -1) : nullptr;
@@ -106,6 +95,17 @@ void report_close(runtime& rt, lua_State* T, int status, lua_State* closer) noex
   if (failed) lua_xmove(T, closer, 1);
   lua_settop(T, 0);
   rt.arriving = with_values(failed ? 2 : 1);
+}
+
+void prepare_reports(runtime& rt, lua_State* L) {
+  lua_pushcfunction(L, build_report);
+  put_on_shelf(rt, L, runtime::reporter);
+  lua_pushstring(L, not_resumed);
+  put_on_shelf(rt, L, runtime::not_resumed_text);
+  lua_pushliteral(L, "coroutine ended without transferring control");
+  put_on_shelf(rt, L, runtime::ended_text);
+  lua_pushliteral(L, "too many results to resume");
+  put_on_shelf(rt, L, runtime::too_many_results_text);
 }
 
 }  // namespace luacoro

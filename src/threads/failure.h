@@ -6,9 +6,12 @@
 
 namespace luacoro {
 
+// The error of `yield` where nobody waits.
+inline constexpr char not_resumed[] = "attempt to yield from a coroutine that was not resumed";
+
 struct failure {
-  lua_State* failed;         // has the error on its top, unless
-  runtime::shelf_slot text;  // this is the error
+  lua_State* failed;
+  runtime::shelf_slot text;  // the error; no_slot if it is on top of `failed`
   lua_State* recipient;      // suspended by coro
   waiting how;               // what the recipient waits in
   bool resumed;              // the recipient is the failed thread's resumer

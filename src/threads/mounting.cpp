@@ -24,7 +24,7 @@ carrier& next_in_turn(runtime& rt) noexcept {
 // What the collector has found unreachable may be freed already, though nobody was told so far. And
 // on LuaJIT a thread that could be unmounted when it left cannot be while a finalizer or a hook
 // runs: can_yield knows.
-bool is_warm(const runtime& rt, const carrier& c, const carrier* target) noexcept {
+bool can_be_unmounted(const runtime& rt, const carrier& c, const carrier* target) noexcept {
   return &c != target && c.suspended != nullptr && c.is_warm && base_lives(rt, c) &&
          lua::can_yield(c.suspended, rt.layout);
 }
@@ -34,7 +34,7 @@ bool is_warm(const runtime& rt, const carrier& c, const carrier* target) noexcep
 bool unmount_a_warm_one(runtime& rt, const carrier* target) noexcept {
   for (std::size_t looks = 1; looks < rt.pool.size(); ++looks) {
     carrier& c = next_in_turn(rt);
-    if (!is_warm(rt, c, target)) continue;
+    if (!can_be_unmounted(rt, c, target)) continue;
     unmount(rt, c);
     return true;
   }
@@ -44,7 +44,8 @@ bool unmount_a_warm_one(runtime& rt, const carrier* target) noexcept {
 bool unmount_a_cold_one(runtime& rt, const carrier* target) noexcept {
   carrier& c = next_in_turn(rt);
   const std::uint64_t age = rt.switches - c.wait;
-  if (age <= cold_factor * rt.configured.warm_stacks || !is_warm(rt, c, target)) return false;
+  if (age <= cold_factor * rt.configured.warm_stacks || !can_be_unmounted(rt, c, target))
+    return false;
   unmount(rt, c);
   return true;
 }

@@ -57,10 +57,10 @@ enum class leaving : std::uint8_t { in_general, pinned, warm, unmounted };
 template <waiting how>
 [[nodiscard, gnu::always_inline]] inline thread_link next_link(const runtime& rt, lua_State* L,
                                                                const carrier& here,
-                                                               carrier* mounted_on,
+                                                               carrier* stays_on,
                                                                std::uint64_t wait, lua_State* to,
                                                                const place& at) noexcept {
-  if constexpr (is_normal(how)) return {{L, wait, mounted_on}, depth_above(here)};
+  if constexpr (is_normal(how)) return {{L, wait, stays_on}, depth_above(here)};
   return while_it_holds(rt, link_of(to, at));
 }
 

@@ -19,7 +19,7 @@ struct settings {
   std::size_t max_stacks = 65536;
   // So many threads stay mounted though they could be unmounted (mounting.h).
   std::size_t warm_stacks = lua::usual_warm_stacks;
-  // Threads that may wait for each other in `resume` and `wrap`, one inside the other.
+  // Threads that may wait for each other in `resume`, `wrap` or `close`, one inside the other.
   // Five times what the standard library of 5.1 to 5.4 allows; LuaJIT's knows no limit but the C
   // stack of its host. At the worst a level takes 17 KB.
   std::size_t max_depth = lua::is_luajit ? 2000 : 1000;
@@ -82,7 +82,7 @@ struct runtime {
   lua_State* scratch = nullptr;
   lua_State* shelf = nullptr;
   lua_State* worker = nullptr;
-  lua_State* spare_worker = nullptr;  // for as long as a finalizer that runs on the worker resumes
+  lua_State* spare_worker = nullptr;  // to take over while a finalizer on the worker resumes
   enum shelf_slot : int {
     no_slot,
     mourned_array,    // bases by their carriers' indices (collection.h)
@@ -114,7 +114,7 @@ struct runtime {
   carrier host;
 };
 
-// A runtime for the universe; the main thread is running if L is not told apart from it.
+// A runtime for the universe. Raises where main cannot be found by L, unless L is main itself.
 // MAY RAISE (memory), with nothing left behind.                              [-0, +1 userdata]
 runtime& open_runtime(lua_State* L);
 // The runtime on top is the one of the universe from now on.           MAY RAISE (memory). [-0, +0]
