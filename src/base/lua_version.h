@@ -273,9 +273,12 @@ struct state_layout {
   unsigned char type, marked;
 #if LUA_VERSION_NUM == 502
   unsigned char status;
+#elif LUA_VERSION_NUM == 503
+  unsigned short calls;
+  unsigned char status;
 #else
-  unsigned short calls_or_status;
-  unsigned char status_or_calls[2];
+  unsigned char status, allows_hook;
+  unsigned short calls;
 #endif
   value_layout* top;
   void* global;
@@ -848,6 +851,39 @@ inline room reserve(lua_State* T, int n, [[maybe_unused]] const layout& known) n
   return request.answer;
 #endif
 }
+
+// ---- frames of a thread that failed ----------------------------------------------------------
+
+// While it lives nobody can free the frames of a thread that failed, as 5.4's close does, also the
+// standard library's, in a finalizer: the thread passes for one that has resumed another. Where its
+// status cannot be set, no finalizers run.
+class kept_frames {
+#if LUA_VERSION_NUM >= 504
+ public:
+  kept_frames(lua_State* T, const layout& known) noexcept
+      : T_(T),
+        status_(lua_status(T)),
+        sets_status_(known.is_known && layout_of(T).status == status_),
+        stops_collector_(!sets_status_ && lua_gc(T, LUA_GCISRUNNING) > 0) {
+    if (sets_status_) layout_of(T).status = LUA_OK;
+    if (stops_collector_) lua_gc(T, LUA_GCSTOP);
+  }
+  ~kept_frames() {
+    if (sets_status_) layout_of(T_).status = static_cast<unsigned char>(status_);
+    if (stops_collector_) lua_gc(T_, LUA_GCRESTART);
+  }
+  kept_frames(const kept_frames&) = delete;
+  kept_frames& operator=(const kept_frames&) = delete;
+
+ private:
+  lua_State* T_;
+  int status_;
+  bool sets_status_, stops_collector_;
+#else
+ public:
+  kept_frames(lua_State*, const layout&) noexcept {}
+#endif
+};
 
 // ---- finalizers ------------------------------------------------------------------------------
 

@@ -53,6 +53,7 @@ void push_error(const runtime& rt, lua_State* worker, const failure& f) noexcept
 // for an error of its own: then it is called again.
 //                                                                                 worker: [-0, +n]
 bool push_report(const runtime& rt, lua_State* worker, const failure& f) noexcept {
+  const lua::kept_frames frames(f.failed, rt.layout);
   constexpr int most_calls = 10;
   for (int calls = 0; calls < most_calls; ++calls) {
     push_from_shelf(rt, worker, runtime::reporter);

@@ -126,6 +126,26 @@ TEST(CStacks, OfRunawayRecursionTakeLessThanAHundredMegabytes) {
   EXPECT_LT(most_resident - before, 100 * megabyte);
 }
 
+TEST(CStacks, WithoutAGuardAreNotUsedAndNotKept) {
+  state host;
+  host.require_coro();
+  const std::string resume = "coro.resume(coro.create(function() in_sort(coro.yield) end))";
+  EXPECT_EQ(host.run("assert(" + resume + ") fixture.collect() coro.configure {}"), "");
+  const std::size_t mapped = mapped_bytes();
+  set_guards(guards::refused);
+  EXPECT_EQ(host.run("for _ = 1, 100 do\n"
+                     "  local ok, err = " +
+                     resume +
+                     "\n"
+                     "  assert(not ok and err:find 'the system has no mapping', err)\n"
+                     "end"),
+            "");
+  EXPECT_TRUE(system_has_failed());
+  set_guards(guards::as_the_system_can);
+  EXPECT_LT(mapped_bytes(), mapped + no_c_stack);
+  EXPECT_EQ(host.run("assert(" + resume + ")"), "");
+}
+
 constexpr const char* suspend_many_inside_sort = R"(
   threads = {}
   function suspend_many(n)

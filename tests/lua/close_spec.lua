@@ -317,6 +317,28 @@ describe("close", function()
       assert.is_true(levels <= 200, tostring(levels))
     end)
 
+    it("has that limit where wrap closes a thread that failed before", function()
+      local levels, nest = 0, nil
+      local closing = setmetatable({}, { __close = function() nest() end })
+      function nest()
+        levels = levels + 1
+        local thread
+        local wrapped = coro.wrap(load_closing [[
+          local note = coro.yield
+          note(coro.current())
+          local a <close> = closing
+          error "of the thread"
+        ]])
+        thread = wrapped(coro, closing)
+        assert.is_false((coro.resume(thread)))
+        wrapped()
+      end
+      local ok, err = pcall(nest)
+      assert.is_false(ok)
+      assert.matches("C stack overflow", err)
+      assert.is_true(levels <= 200, tostring(levels))
+    end)
+
     it("gives the error of a __close metamethod", function()
       local closing = setmetatable({}, { __close = function() error("in close", 0) end })
       local thread = coro.create(load_closing "local a <close> = closing; coro.yield()")
@@ -328,6 +350,7 @@ describe("close", function()
   end
 
   -- A pinned thread whose message handler, called by closing, does what it is given.
+  local survivors = 0
   local function create_with_handler(handler)
     local is_closing, creator = false, coro.current()
     local thread = coro.create(function()
@@ -340,7 +363,7 @@ describe("close", function()
           handler(err)
         end)
       end
-      return "survived"
+      survivors = survivors + 1
     end)
     coro.transfer(thread)
     return thread
@@ -377,12 +400,33 @@ describe("close", function()
       end))
       assert.are.equal(i, at)
     end
+    survivors = 0
     for _, i in ipairs { 2, 1, 3 } do
       assert.are.equal("closed " .. i, coro.transfer(threads[i]))
+      assert.are.equal(0, survivors)
       assert.are.same({ n = 1, true }, closed[i])
       assert.are.equal("dead", coro.status(threads[i]))
     end
     assert.are.equal(hook, (debug.gethook()))
+  end)
+
+  it("leaves nothing behind of a thread that is collected in the middle of it", function()
+    local hook = debug.gethook()
+    for _ = 1, 20 do
+      local thread = create_with_handler(function() coro.transfer(nil, "handling") end)
+      assert.are.equal("handling", coro.transfer(coro.create(function() coro.close(thread) end)))
+    end
+    fixture.collect()
+    assert.are.equal(hook, (debug.gethook()))
+    local pinned, threads = coro.stats().pinned, {}
+    for i = 1, 20 do
+      threads[i] = coro.create(function() return coro.yield() end)
+      coro.resume(threads[i])
+    end
+    assert.are.equal(pinned, coro.stats().pinned)
+    for i, thread in ipairs(threads) do
+      assert.are.same({ n = 2, true, i }, pack(coro.resume(thread, i)))
+    end
   end)
 
   it("leaves alone the debug hook that is set meanwhile", function()

@@ -100,8 +100,13 @@ describe("in a finalizer", function()
     local output = while_finalizers_run [[
       local thread
       local expected, wrong, closed, text = {}, 0, 0, ""
+      local standard = package.loaded.coroutine
       function f()
-        if thread and coro.status(thread) == "dead" then
+        local status = thread and coro.status(thread)
+        if status == "normal" then -- 5.4, where to close it would free what is reported
+          closed = closed + 1
+          if pcall(coro.close, thread) or pcall(standard.close, thread) then wrong = wrong + 1 end
+        elseif status == "dead" then
           thread = coro.close(thread) and nil
           closed = closed + 1
           is_inside = false
@@ -118,7 +123,8 @@ describe("in a finalizer", function()
         if ok or err ~= expected or type(traceback) ~= "string" then wrong = wrong + 1 end
       end
       f = nil
-      print(wrong, closed > 0 or _VERSION == "Lua 5.2") -- where it is a matter of luck
+      -- On 5.2 it is a matter of luck; on 5.4 none runs meanwhile where its thread is not mirrored.
+      print(wrong, closed > 0 or _VERSION == "Lua 5.2" or _VERSION == "Lua 5.4")
     ]]
     output = output:gsub("lua warning[^\n]*\n", "")
     assert.are.equal("0\ttrue\nend of program\nexit status 0\n", output)

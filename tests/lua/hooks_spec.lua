@@ -21,12 +21,16 @@ describe("debug hooks", function()
 
   it("may transfer, and go on afterwards", function()
     if jit then jit.off() end -- compiled code calls no hooks
-    local transfers, thread = 0, nil
+    local transfers, nested, is_inside, thread = 0, 0, false, nil
     thread = coro.create(function()
       debug.sethook(function()
         if coro.current() == thread then
+          if is_inside then nested = nested + 1 end
           transfers = transfers + 1
           coro.transfer(nil, "from the hook")
+          is_inside = true
+          busy(1000) -- no hook is called inside of one
+          is_inside = false
         end
       end, "", 100)
       local result = busy(1000)
@@ -46,6 +50,7 @@ describe("debug hooks", function()
     if jit then jit.on() end
     assert.are.equal(500500, got)
     assert.is_true(transfers >= 3)
+    assert.are.equal(0, nested)
   end)
 
   it("count, in a thread that is left and continued", function()

@@ -54,6 +54,28 @@ describe("runaway recursion", function()
     end)
   end
 
+  it("is seen where each thread was away, unmounted, before it resumes the next", function()
+    local before = coro.configure()
+    coro.configure { warm_stacks = 0 }
+    local helper = coro.create(function(back)
+      while true do back = coro.transfer(back) end
+    end)
+    local levels = 0
+    local function f()
+      levels = levels + 1
+      coro.transfer(helper, coro.current() or coro.main)
+      return coro.wrap(f)()
+    end
+    with_many_stacks(function()
+      local ok, err = pcall(f)
+      assert.is_false(ok)
+      assert.matches("C stack overflow.*max_depth", err)
+      assert.is_true(levels <= before.max_depth + 1, levels)
+    end)
+    coro.configure { warm_stacks = before.warm_stacks }
+    collect()
+  end)
+
   local in_c = {
     gsub = function(f) return (("x"):gsub("x", f)) end,
     ["a tail call of gsub"] = function(f) return ("x"):gsub("x", f) end,

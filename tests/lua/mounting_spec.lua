@@ -49,6 +49,20 @@ describe("threads that could be unmounted", function()
     assert.are.equal("suspended", coro.status(threads[5]))
   end)
 
+  it("are found after so many switches that their tickets begin anew", function()
+    local function hop()
+      while true do coro.transfer(nil) end
+    end
+    local hopping = coro.create(hop)
+    for _ = 1, 8500000 do coro.transfer(hopping) end
+    coro.configure { warm_stacks = 0 }
+    local mounted = coro.stats().mounted
+    local threads = ring(10, 3)
+    for _, thread in ipairs(threads) do assert.are.equal("suspended", coro.status(thread)) end
+    assert.are.equal(mounted, coro.stats().mounted)
+    coro.transfer(hopping)
+  end)
+
   it("hold no more than warm_stacks", function()
     coro.configure { warm_stacks = 4 }
     local mounted = coro.stats().mounted

@@ -110,6 +110,21 @@ describe("closing the Lua state", function()
     assert.matches("^end of program\n1 2\nexit status 0\n$", output)
   end)
 
+  it("refuses to finalizers that come after coro's what needs a C stack", function()
+    local output = fixture.run(finalizer .. [[
+      local use
+      early = finalizer(function() use() end)
+    ]] .. prelude .. [[
+      function use()
+        local thread = coro.create(function() in_sort(coro.yield) end)
+        local ok, err = coro.resume(thread)
+        io.write(ok and "resumed" or err, "\n")
+      end
+    ]])
+    local outcome = output:match "^end of program\n([^\n]*)\nexit status 0\n$"
+    assert.are.equal("cannot run a coroutine while the Lua state is being closed", outcome)
+  end)
+
   it("leaves to finalizers what the statuses are", function()
     local output = fixture.run(finalizer .. [[
       local statuses

@@ -70,6 +70,21 @@ describe("a thread made by the standard create", function()
     assert.are.equal("dead", standard.status(thread))
   end)
 
+  it("does not count the C calls that it was once resumed in", function()
+    local function nest(depth, f)
+      if depth == 0 then return f() end
+      return (("x"):gsub("x", function() nest(depth - 1, f) end))
+    end
+    local reached = false
+    local thread = standard.create(function()
+      standard.yield()
+      nest(120, function() reached = true end)
+    end)
+    nest(120, function() standard.resume(thread) end)
+    assert.are.same({ n = 1, true }, pack(coro.resume(thread)))
+    assert.is_true(reached)
+  end)
+
   it("is transferred to after the standard resume ran it: its yield returns the values", function()
     for name, library in pairs(libraries) do
       local thread = standard.create(function()

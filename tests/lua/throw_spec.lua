@@ -166,6 +166,24 @@ describe("throw", function()
     debug.sethook()
   end)
 
+  if fixture.lua ~= "Lua 5.1" then
+    it("keeps it also where the thread is suspended by the standard yield", function()
+      local thread = fixture.standard.create(function()
+        pcall(function() fixture.standard.yield() end)
+        coro.transfer(nil)
+      end)
+      local hook = function() end
+      debug.sethook(thread, hook, "", 1000000)
+      fixture.standard.resume(thread)
+      coro.throw(thread, "x")
+      local got, _, count = debug.gethook(thread)
+      assert.are.equal(hook, got)
+      assert.are.equal(1000000, count)
+      debug.sethook(thread)
+      debug.sethook()
+    end)
+  end
+
   it("refuses what transfer refuses", function()
     for _, target in ipairs { 1, coro.main, false } do
       assert.has_error(function() coro.throw(target, "x") end)
