@@ -262,12 +262,15 @@ describe("completing", function()
     local function finalize()
       for i = 1, 10 do outcomes[i] = waiting.complete(i, "late") end
     end
+    local collected = {}
     if newproxy then -- luacheck: ignore
-      getmetatable(newproxy(true)).__gc = finalize -- luacheck: ignore
+      collected[1] = newproxy(true) -- luacheck: ignore
+      getmetatable(collected[1]).__gc = finalize
     else
-      setmetatable({}, { __gc = finalize })
+      collected[1] = setmetatable({}, { __gc = finalize })
     end
     forget_started()
+    collected[1] = nil
     fixture.collect()
     local nobody = 0
     for i = 1, 10 do
