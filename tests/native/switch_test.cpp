@@ -123,7 +123,8 @@ TEST(Switch, LetsExceptionsBeThrownAndCaughtOnAnyStack) {
   EXPECT_EQ(other.log, "therehere");
 }
 
-TEST(Switch, KeepsTheExceptionOfACatchBlockThatWasLeft) {
+// Two catch blocks that are left for each other: what each finds in flight when it goes on.
+std::string leave_catch_blocks() {
   other_side other([](other_side& self) {
     try {
       throw std::runtime_error("there");
@@ -147,8 +148,21 @@ TEST(Switch, KeepsTheExceptionOfACatchBlockThatWasLeft) {
     }
     other.go();
   }
-  EXPECT_EQ(other.log, "here there");
+  return other.log;
+}
+
+TEST(Switch, KeepsTheExceptionOfACatchBlockThatWasLeft) {
+  EXPECT_EQ(leave_catch_blocks(), "here there");
   EXPECT_EQ(std::current_exception(), nullptr);
+}
+
+TEST(Switch, KeepsTheExceptionsOfEveryOsThread) {
+  const auto body = [] {
+    for (int i = 0; i < 2000; ++i) ASSERT_EQ(leave_catch_blocks(), "here there");
+  };
+  std::thread first(body), second(body);
+  first.join();
+  second.join();
 }
 
 TEST(Switch, KeepsTheCountOfExceptionsInFlight) {
