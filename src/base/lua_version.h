@@ -190,9 +190,7 @@ inline int call_unseen(lua_State* L, int n, int results) noexcept {
   return lua_pcall(L, n, results, 0);
 }
 
-// Calls function(data) so that nothing it raises gets out, and no debug hook sees it. Drops the
-// error value.                                                                              [-0,
-// +0]
+// Calls function(data) so that nothing it raises gets out, and no debug hook sees it.      [-0, +0]
 inline int call_protected(lua_State* L, lua_CFunction function, void* data) noexcept {
   const without_call_hooks quiet(L);
 #if LUA_VERSION_NUM >= 502

@@ -84,8 +84,7 @@ void check_function(lua_State* L);
 // A new thread for the function on top.                                MAY RAISE (memory). [-0, +1]
 lua_State* push_thread_for(lua_State* L, runtime& rt);
 
-// Room on this C stack to close one more thread inside others.             MAY RAISE (none). [-0,
-// +0]
+// May one more thread be closed inside others here?    MAY RAISE (C stack overflow: no). [-0, +0]
 void check_closes(lua_State* L, const runtime& rt);
 
 // What `status` says of a thread, asked in L.
