@@ -53,8 +53,8 @@ describe("threads that could be unmounted", function()
     local function hop()
       while true do coro.transfer(nil) end
     end
+    require "mode".relax() -- there are many switches
     local hopping = coro.create(hop)
-    require "mode".relax() -- they are many
     for _ = 1, 8500000 do coro.transfer(hopping) end
     coro.configure { warm_stacks = 0 }
     local mounted = coro.stats().mounted
