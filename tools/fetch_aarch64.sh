@@ -9,7 +9,7 @@ packages=(
   libboost-context-dev libgtest-dev libasio-dev libssl-dev
   lua5.1 lua5.2 lua5.3 lua5.4 luajit
   liblua5.1-0-dev liblua5.2-dev liblua5.3-dev liblua5.4-dev libluajit-5.1-dev
-  lua-socket lua-busted lua-penlight lua-lpeg lua-copas lua-luv lua-cqueues
+  lua-socket lua-busted lua-sec lua-penlight lua-lpeg lua-copas lua-luv lua-cqueues
 )
 
 folder=$1
