@@ -51,6 +51,8 @@ TEST_P(Closing, FreesThreadsThatAreSuspendedInEveryWay) {
 
 // Where the version runs all other finalizers then, coro's own are among them.
 TEST_P(Closing, FreesEverythingWhereAFinalizerCollectsInAGenerator) {
+  if (LUA_VERSION_NUM == 501 && !lua::is_luajit)
+    GTEST_SKIP() << "5.1 does not tell that a finalizer runs, and leaks what that stands on";
   const std::size_t mapped_before = mapped_bytes(), blocks_before = new_blocks();
   for (int i = 0; i < 20; ++i) {
     state host;
