@@ -377,7 +377,7 @@ function loop.wrap(socket)
   if not class then
     local known = type(kind) == "table" and type(kind.__index) == "table"
     if not (known and kind.__index.settimeout and kind.__index.getfd) then
-      error(("wrap: socket expected, got %s"):format(type(socket)), 2)
+      core.refuse("wrap", "socket", socket)
     end
     class = class_of(kind)
   end
