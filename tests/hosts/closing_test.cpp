@@ -58,8 +58,7 @@ TEST_P(Closing, FreesEverythingWhereAFinalizerCollectsInAGenerator) {
     state host;
     host.require_coro(GetParam());
     EXPECT_EQ(host.run(R"(
-      local last = newproxy and newproxy(true) or setmetatable({}, {})
-      getmetatable(last).__gc = function()
+      last = fixture.with_finalizer(function()
         local inner = coro.wrap(function()
           coro.yield(1)
           collectgarbage()
@@ -69,9 +68,7 @@ TEST_P(Closing, FreesEverythingWhereAFinalizerCollectsInAGenerator) {
         outer()
         outer()
         pcall(outer)
-      end
-      kept = newproxy and last or setmetatable({}, getmetatable(last))
-      last = nil
+      end)
       collectgarbage() -- 5.3 does not come back from that one where a cycle is in progress
       collectgarbage 'stop'
     )"),

@@ -72,10 +72,10 @@ bool errors_are_exceptions();
 
 // Of this process: address space taken; what of it is in memory; the number of mappings.
 std::size_t mapped_bytes();
-// By less than that it may differ where nothing is left: sanitizers, and valgrind more so, map what
-// they need themselves.
+// By less than that it may differ where nothing is left: a sanitizer maps 8 MB for itself, once,
+// and valgrind some dozens.
 inline constexpr std::size_t no_c_stack =
-    lua::needed_stack_size + (CORO_COUNTS_MALLOC ? 0 : std::size_t{256} << 20);
+    lua::needed_stack_size + (std::size_t{CORO_MEGABYTES_OF_TOOL} << 20);
 std::size_t resident_bytes();
 std::size_t mappings();
 

@@ -262,15 +262,9 @@ describe("completing", function()
     local function finalize()
       for i = 1, 10 do outcomes[i] = waiting.complete(i, "late") end
     end
-    local collected = {}
-    if newproxy then -- luacheck: ignore
-      collected[1] = newproxy(true) -- luacheck: ignore
-      getmetatable(collected[1]).__gc = finalize
-    else
-      collected[1] = setmetatable({}, { __gc = finalize })
-    end
+    local collected = fixture.with_finalizer(finalize) -- luacheck: ignore
     forget_started()
-    collected[1] = nil
+    collected = nil -- luacheck: ignore
     fixture.collect()
     local nobody = 0
     for i = 1, 10 do
@@ -284,11 +278,7 @@ describe("completing", function()
     local got, outcome, err
     local thread = start(function() got = waiting.wait(1) end)
     local function finalize() outcome, err = waiting.complete(1, "in a finalizer") end
-    if newproxy then -- luacheck: ignore
-      getmetatable(newproxy(true)).__gc = finalize -- luacheck: ignore
-    else
-      setmetatable({}, { __gc = finalize })
-    end
+    fixture.with_finalizer(finalize)
     fixture.collect()
     assert.are.equal("refused", outcome)
     assert.are.equal("attempt to transfer inside a finalizer", err)

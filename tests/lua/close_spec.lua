@@ -95,7 +95,7 @@ describe("close", function()
       end, "", 1)
       for _ = 1, 10 do try(coro.create(print)) end
       jit.on()
-      getmetatable(newproxy(true)).__gc = function() try(second) end
+      fixture.with_finalizer(function() try(second) end)
       fixture.collect()
       local refused = 0
       for _, result in ipairs(results) do

@@ -568,11 +568,7 @@ describe("results and errors", function()
         generator()
         if running then make_garbage() end
       end
-      if newproxy then -- luacheck: ignore
-        getmetatable(newproxy(true)).__gc = finalizer -- luacheck: ignore
-      else
-        setmetatable({}, { __gc = finalizer })
-      end
+      fixture.with_finalizer(finalizer)
     end
     for _ = 1, 20 do make_garbage() end
     local function fail(i)

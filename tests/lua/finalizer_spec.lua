@@ -13,11 +13,7 @@ local function in_finalizer(f)
     ran = true
     return finalizer(...)
   end
-  if newproxy then -- luacheck: ignore
-    getmetatable(newproxy(true)).__gc = run -- luacheck: ignore
-  else
-    setmetatable({}, { __gc = run })
-  end
+  fixture.with_finalizer(run)
   collect()
   assert(ran, "the finalizer did not run")
   if failure then error(failure, 0) end
@@ -30,15 +26,12 @@ describe("in a finalizer", function()
   -- while coro allocates what it reports of a thread that has failed.
   local function while_finalizers_run(program)
     return fixture.run([[
-      local coro = require "fixture".coro
+      local fixture = require "fixture"
+      local coro = fixture.coro
       local runs, is_inside, f = 0, false
       local function renew()
         runs = runs + 1
-        if newproxy then
-          getmetatable(newproxy(true)).__gc = renew
-        else
-          setmetatable({}, { __gc = renew })
-        end
+        fixture.with_finalizer(renew)
         if is_inside or not f then return end
         is_inside = true
         f()
@@ -69,13 +62,6 @@ describe("in a finalizer", function()
 
   it("threads fail inside of each other's reports", function()
     local output = while_finalizers_run [[
-      local function on_collect(run)
-        if newproxy then
-          getmetatable(newproxy(true)).__gc = run
-        else
-          setmetatable({}, { __gc = run })
-        end
-      end
       local err, right = {}, 0
       -- Where finalizers may be interrupted by others, they are, a hundred deep.
       local function fail()
@@ -84,7 +70,7 @@ describe("in a finalizer", function()
       end
       for _ = 1, 100 do
         local failing = coro.wrap(fail)
-        on_collect(function()
+        fixture.with_finalizer(function()
           local ok, got = pcall(failing)
           if not ok and got == err then right = right + 1 end
         end)

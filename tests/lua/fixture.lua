@@ -72,6 +72,14 @@ function fixture.run(program, options)
   return output
 end
 
+-- An object whose finalizer is f.
+function fixture.with_finalizer(f)
+  if not newproxy then return setmetatable({}, { __gc = f }) end -- luacheck: ignore
+  local proxy = newproxy(true) -- luacheck: ignore
+  getmetatable(proxy).__gc = f
+  return proxy
+end
+
 -- Calls f, which takes as many C stacks at once as it is given. Valgrind has addresses for 128 GB
 -- only, and those of LuaJIT cannot be smaller.
 function fixture.with_many_stacks(f)

@@ -34,12 +34,6 @@ describe("a wrapped TCP socket", function()
   end)
 
   it("blames who calls a method with wrong arguments, as LuaSocket does", function()
-    local listening = socket.bind("127.0.0.1", 0)
-    local function connection_of(library)
-      local connection = library.tcp4()
-      connection:connect(listening:getsockname())
-      return connection
-    end
     local function blamed(connection, datagrams)
       local messages = {}
       for _, f in ipairs {
@@ -71,10 +65,13 @@ describe("a wrapped TCP socket", function()
       end
       return messages
     end
-    local plain, wrapped = connection_of(socket), connection_of(loop)
+    local plain, plain_end = peers.connected(socket)
+    local wrapped, wrapped_end = connected()
     local plain_datagrams, wrapped_datagrams = socket.udp(), loop.udp()
     assert.are.same(blamed(plain, plain_datagrams), blamed(wrapped, wrapped_datagrams))
-    for _, made in ipairs { plain, wrapped, plain_datagrams, wrapped_datagrams, listening } do
+    for _, made in ipairs {
+      plain, plain_end, wrapped, wrapped_end, plain_datagrams, wrapped_datagrams,
+    } do
       made:close()
     end
   end)

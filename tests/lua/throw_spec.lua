@@ -150,37 +150,32 @@ describe("throw", function()
     end)
   end
 
-  it("keeps the thread's debug hook", function()
-    local thread = coro.create(function()
-      pcall(function() coro.transfer(nil) end)
+  -- Throws into a thread that has a hook and is started by `start`; it catches the error that
+  -- `wait` raises.
+  local function assert_keeps_hook(create, start, wait)
+    local thread = create(function()
+      pcall(function() wait() end)
       coro.transfer(nil)
     end)
     local hook = function() end
     debug.sethook(thread, hook, "", 1000000)
-    coro.transfer(thread)
+    start(thread)
     coro.throw(thread, "x")
     local got, _, count = debug.gethook(thread)
     assert.are.equal(hook, got)
     assert.are.equal(1000000, count)
     debug.sethook(thread)
     debug.sethook()
+  end
+
+  it("keeps the thread's debug hook", function()
+    assert_keeps_hook(coro.create, coro.transfer, coro.transfer)
   end)
 
   if fixture.lua ~= "Lua 5.1" then
     it("keeps it also where the thread is suspended by the standard yield", function()
-      local thread = fixture.standard.create(function()
-        pcall(function() fixture.standard.yield() end)
-        coro.transfer(nil)
-      end)
-      local hook = function() end
-      debug.sethook(thread, hook, "", 1000000)
-      fixture.standard.resume(thread)
-      coro.throw(thread, "x")
-      local got, _, count = debug.gethook(thread)
-      assert.are.equal(hook, got)
-      assert.are.equal(1000000, count)
-      debug.sethook(thread)
-      debug.sethook()
+      local standard = fixture.standard
+      assert_keeps_hook(standard.create, standard.resume, standard.yield)
     end)
   end
 
