@@ -88,7 +88,7 @@ struct protected_call {
 
 // Arguments: those of f, and the call.
 int call_function(lua_State* L) {
-  const auto what = *static_cast<const protected_call*>(lua_touserdata(L, -1));
+  const auto what = *static_cast<const protected_call*>(lua::address_at(L, -1));
   lua_pop(L, 1);
   return what.f(L, what.data);
 }
@@ -97,7 +97,7 @@ int protect(const luacoro_abi* coro, lua_State* L, luacoro_function f, void* dat
   const int base = lua_gettop(L) - n;
   protected_call what{f, data};
   insert_function(abi_of(coro), L, abi::protect, n);
-  lua_pushlightuserdata(L, &what);
+  lua::push_address(L, &what);
   if (lua_pcall(L, n + 1, LUA_MULTRET, 0) != LUA_OK) return -1;
   return lua_gettop(L) - base;
 }

@@ -66,7 +66,7 @@ struct completion {
 int suspend_on_waiter(lua_State* L) {
   runtime& rt = runtime_of_function(L);
   const abi& self = *static_cast<abi*>(lua_touserdata(L, lua_upvalueindex(2)));
-  auto& waiter = *static_cast<luacoro_waiter*>(lua_touserdata(L, 2));
+  auto& waiter = *static_cast<luacoro_waiter*>(lua::address_at(L, 2));
   if (waiter.state == waiting_state || waiter.state == used)
     return luaL_error(L, "waiter was used already: each wait takes its own");
   lua_State* to = check_target_argument(L, rt);
@@ -97,7 +97,7 @@ int suspend_on_waiter(lua_State* L) {
 int complete_waiter(lua_State* L) {
   runtime& rt = runtime_of_function(L);
   auto& self = *static_cast<abi*>(lua_touserdata(L, lua_upvalueindex(2)));
-  auto& what = *static_cast<completion*>(lua_touserdata(L, 1));
+  auto& what = *static_cast<completion*>(lua::address_at(L, 1));
   luacoro_waiter& waiter = *what.waiter;
   if (waiter.state == taken) {
     waiter.values = keep_values(L);
@@ -143,7 +143,7 @@ void take(const luacoro_abi* coro, lua_State* L, luacoro_waiter* waiter) {
 }
 
 int suspend(const luacoro_abi* coro, lua_State* L, luacoro_waiter* waiter, lua_State* to) {
-  lua_pushlightuserdata(L, waiter);
+  lua::push_address(L, waiter);
   return call_for(coro, L, abi::suspend, to, 1);
 }
 
@@ -170,7 +170,7 @@ luacoro_outcome complete_as(const luacoro_abi* coro, lua_State* L, completion wh
     return LUACORO_USED;
   }
   const bool is_early = waiter.state == taken;
-  lua_pushlightuserdata(L, &what);
+  lua::push_address(L, &what);
   if (n > 0) lua_insert(L, -n - 1);
   insert_function(abi_of(coro), L, abi::complete, n + 1);
   const int status = lua_pcall(L, n + 1, LUA_MULTRET, 0);

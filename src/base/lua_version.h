@@ -145,6 +145,25 @@ inline void push_weak_array(lua_State* L, std::size_t n) {
   lua_setmetatable(L, -2);
 }
 
+// ---- addresses -------------------------------------------------------------------------------
+
+// An address of C's, for a C function that is called next. LuaJIT's light userdata allocate where
+// their highest bits are new, as those of another C stack may be; numbers never do. [-0, +1]
+inline void push_address(lua_State* L, const void* address) noexcept {
+#if LUACORO_LUAJIT
+  lua_pushnumber(L, static_cast<lua_Number>(reinterpret_cast<std::uintptr_t>(address)));
+#else
+  lua_pushlightuserdata(L, const_cast<void*>(address));
+#endif
+}
+[[nodiscard]] inline void* address_at(lua_State* L, int index) noexcept {
+#if LUACORO_LUAJIT
+  return reinterpret_cast<void*>(static_cast<std::uintptr_t>(lua_tonumber(L, index)));
+#else
+  return lua_touserdata(L, index);
+#endif
+}
+
 // ---- debug hooks -----------------------------------------------------------------------------
 
 // All threads have the same.

@@ -21,7 +21,7 @@ void push_position(lua_State* L, lua_State* T) {
 // Arguments: the failure, the error. Returns false, the error, a traceback; or the error alone,
 // with the caller's position where `wrap` adds it.
 int build_report(lua_State* L) {
-  const auto& f = *static_cast<const failure*>(lua_touserdata(L, 1));
+  const auto& f = *static_cast<const failure*>(lua::address_at(L, 1));
   if (returns_status(f.how)) {
     lua_pushboolean(L, 0);
     lua_insert(L, 2);
@@ -57,7 +57,7 @@ bool push_report(const runtime& rt, lua_State* worker, const failure& f) noexcep
   constexpr int most_calls = 10;
   for (int calls = 0; calls < most_calls; ++calls) {
     push_from_shelf(rt, worker, runtime::reporter);
-    lua_pushlightuserdata(worker, const_cast<failure*>(&f));
+    lua::push_address(worker, &f);
     lua_pushvalue(worker, -3);
     const int status = lua::call_unseen(worker, 2, LUA_MULTRET);
     if (status == LUA_OK) return true;

@@ -1,7 +1,9 @@
 // Whatever the module needs may be refused: Lua's memory, that of the C++ library, mappings of the
 // system. Each is a clean error and leaves nothing behind, and everything else is intact.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -97,6 +99,7 @@ int run_short_of(const shortage& lack, const char* suspension) {
     const std::size_t blocks_before = new_blocks();
     {
       state host;
+      host.switch_compiler_off();
       host.require_coro(suspension);
       EXPECT_EQ(host.run(bystanders), "");
       EXPECT_EQ(luaL_loadfile(host.L, CORO_HOSTS "/whole_api.lua"), LUA_OK);
@@ -138,6 +141,33 @@ TEST_P(Shortage, OfMemoryOfTheCppLibraryIsAnError) {
 
 TEST_P(Shortage, OfMappingsIsAnError) { EXPECT_GT(run_short_of(of_mappings(), GetParam()), 20); }
 
+// LuaJIT knows the highest bits of each light userdata from a table, which grows: what points into
+// a C stack far away from everything else would need memory where a failure is reported.
+TEST(ShortageOfLuaMemory, IsWithstoodByAFailureOnAnyCStack) {
+  constexpr std::size_t distance = std::size_t{1} << 39;
+  const shortage lack = of_lua_memory(failing::from_there_on);
+  for (std::uintptr_t known = 0; known < 4; ++known) {
+    bool suffered = true;
+    for (int nth = 1; suffered; ++nth) {
+      state host;
+      host.switch_compiler_off();
+      host.require_coro();
+      for (std::uintptr_t i = 1; i <= known; ++i)
+        lua_pushlightuserdata(host.L, reinterpret_cast<void*>(i * distance));
+      EXPECT_EQ(host.run("failing = coro.create(function() error('told', 0) end)"), "");
+      EXPECT_EQ(luaL_loadstring(host.L, "local _, e = coro.resume(failing) error(e, 0)"), LUA_OK);
+      void* between = ::mmap(nullptr, distance, PROT_NONE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (between == MAP_FAILED) GTEST_SKIP() << "so large an address space is not to be had";
+      lack.begin(host, nth);
+      const std::string error = error_of(host.L, lua_pcall(host.L, 0, 0, 0));
+      suffered = lack.end(host);
+      EXPECT_TRUE(error == "told" || (suffered && error == "not enough memory")) << error;
+      EXPECT_EQ(::munmap(between, distance), 0);
+    }
+  }
+}
+
 TEST(ShortageOfCppMemory, HasTheTextOfLuasOwn) {
   state host;
   host.require_coro();
@@ -173,6 +203,7 @@ TEST(ShortageWhenRequired, IsAnErrorAndLeavesNothing) {
   for (const auto& [name, lack] : lacks) {
     SCOPED_TRACE(name);
     state host;
+    host.switch_compiler_off();
     EXPECT_EQ(host.run("local load = assert(package.loadlib('" CORO_MODULES
                        "/coro.so', 'luaopen_coro'))\n"
                        "function open() coro = load() end"),

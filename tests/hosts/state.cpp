@@ -117,6 +117,8 @@ void state::set_function(const char* name, lua_CFunction function) {
   lua_setglobal(L, name);
 }
 
+void state::switch_compiler_off() { EXPECT_EQ(run("if jit then jit.off() end"), ""); }
+
 std::string error_of(lua_State* L, int status) {
   if (status == LUA_OK) return "";
   const char* text = lua_tostring(L, -1);

@@ -55,6 +55,8 @@ class state {
   // What an expression gives.
   long integer(const std::string& expression);
   void set_function(const char* name, lua_CFunction function);
+  // LuaJIT's compiler, which does not survive it where memory runs out.
+  void switch_compiler_off();
 
   memory used;
   lua_State* L;
