@@ -599,7 +599,7 @@ describe("signal", function()
     run(function()
       assert(not loop.signal("USR1", 0))
       send()
-      loop.sleep(0.001) -- the loop sees it
+      for _ = 1, 2 do loop.sleep(0.001) end -- the loop sees it, in a turn before the last
       for _ = 1, 2 do
         loop.spawn(function() if loop.signal("USR1", 0.01) then count = count + 1 end end)
       end

@@ -6,7 +6,8 @@
 //
 // A debug hook does it, which allocates nothing. Most of the collections are whole cycles, each
 // third one is a step, so that threads also switch in the middle of a cycle. What would take too
-// long becomes rarer in the course of a long test: these, and what the collector does by itself.
+// long becomes rarer in the course of a long test: these, more and more so, and what the collector
+// does by itself.
 #include "base/lua_version.h"
 
 namespace {
@@ -14,13 +15,13 @@ namespace {
 using namespace luacoro;
 
 constexpr int most_functions = 32;
-constexpr unsigned each_time = 100, later_one_of = 25;
-constexpr int instructions = 2000, pause_after_them = 120;
+constexpr unsigned rarity = 25;          // one more call is let pass each time, after so many
+constexpr unsigned young_events = 1000;  // calls of any function and returns
+constexpr int later_pause = 120;
 
 // The host of the specs has one Lua state.
 lua_CFunction functions[most_functions];
-unsigned calls = 0;
-bool is_young = true;  // the test
+unsigned events = 0, wanted_calls = 0, next_wanted = 0, collections = 0;
 
 bool is_wanted(lua_CFunction function) noexcept {
   if (function == nullptr) return false;
@@ -31,18 +32,14 @@ bool is_wanted(lua_CFunction function) noexcept {
 }
 
 void collect(lua_State* L, lua_Debug* ar) {
-  if (ar->event == LUA_HOOKCOUNT) {
-    if (is_young) lua_gc(L, LUA_GCSETPAUSE, pause_after_them);
-    is_young = false;
-    return;
-  }
+  if (++events == young_events) lua_gc(L, LUA_GCSETPAUSE, later_pause);
   lua_getinfo(L, "f", ar);
   const bool wanted = is_wanted(lua_tocfunction(L, -1));
   lua_pop(L, 1);
   if (!wanted) return;
-  ++calls;
-  if (calls > each_time && calls % later_one_of != 0) return;
-  lua_gc(L, calls % 3 == 0 ? LUA_GCSTEP : LUA_GCCOLLECT, 0);
+  if (++wanted_calls < next_wanted) return;
+  next_wanted = wanted_calls + 1 + wanted_calls / rarity;
+  lua_gc(L, collections++ % 3 == 0 ? LUA_GCSTEP : LUA_GCCOLLECT, 0);
 }
 
 int at(lua_State* L) {
@@ -52,9 +49,8 @@ int at(lua_State* L) {
     functions[i] = i < n ? lua_tocfunction(L, i + 1) : nullptr;
     luaL_argcheck(L, i >= n || functions[i] != nullptr, i + 1, "C function expected");
   }
-  calls = 0;
-  is_young = true;
-  lua_sethook(L, collect, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, instructions);
+  events = wanted_calls = next_wanted = collections = 0;
+  lua_sethook(L, collect, LUA_MASKCALL | LUA_MASKRET, 0);
   return 0;
 }
 
