@@ -138,6 +138,26 @@ describe("throw", function()
   end)
 
   if fixture.lua ~= "Lua 5.1" then -- whose standard yield cannot cross a pcall
+    it("can be caught in a hot loop around the standard yield, before that goes on", function()
+      local steps = 0
+      local thread = coro.create(function()
+        local ok, err = pcall(function()
+          while true do
+            fixture.standard.yield() -- LuaJIT leaves one trace here and goes on in another one
+            for _ = 1, 100 do steps = steps + 1 end
+            if steps > 10000 then error "too late" end
+          end
+        end)
+        coro.transfer(nil, ok, err)
+      end)
+      for _ = 1, 80 do assert(coro.resume(thread)) end
+      local before = steps
+      local ok, err = coro.throw(thread, "thrown")
+      assert.is_false(ok)
+      assert.are.equal("thrown", err)
+      assert.are.equal(before, steps)
+    end)
+
     it("can be caught by a thread suspended by the standard yield", function()
       local caught
       local thread = fixture.standard.create(function()
