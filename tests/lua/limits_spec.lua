@@ -69,6 +69,27 @@ describe("runaway recursion", function()
     collect()
   end)
 
+  it("counts what resumers have in use of their C stacks", function()
+    local levels = 0
+    local function nest()
+      local function resume_above(callbacks)
+        if callbacks > 0 then
+          local _ = ("x"):gsub("x", function() resume_above(callbacks - 1) end)
+          return
+        end
+        levels = levels + 1
+        local ok, err = coro.resume(coro.create(nest))
+        if not ok then error(err, 0) end
+      end
+      resume_above(80)
+    end
+    local ok, err = coro.resume(coro.create(nest))
+    assert.is_false(ok)
+    assert.matches("C stack overflow.*max_depth", err)
+    assert.is_true(levels < coro.configure().max_depth / 2, levels)
+    collect()
+  end)
+
   local in_c = {
     gsub = function(f) return (("x"):gsub("x", f)) end,
     ["a tail call of gsub"] = function(f) return ("x"):gsub("x", f) end,
