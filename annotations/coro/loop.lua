@@ -127,9 +127,10 @@ function loop.udp6() end
 ---@param port integer|string
 ---@param own_host? string
 ---@param own_port? integer|string
+---@param family? "inet"|"inet6"|"unspec"
 ---@return coro.loop.socket|nil
 ---@return string|nil err
-function loop.connect(host, port, own_host, own_port) end
+function loop.connect(host, port, own_host, own_port, family) end
 
 loop.connect4, loop.connect6 = loop.connect, loop.connect
 

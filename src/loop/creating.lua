@@ -38,9 +38,14 @@ function loop.tcp(address, port)
   return made
 end
 
+local make_tcp_of = { inet = loop.tcp4, inet6 = loop.tcp6, unspec = make_tcp }
+
 local function connecting(make)
-  return function(host, port, address, own_port)
-    local made, err = make()
+  return function(host, port, address, own_port, family)
+    if family ~= nil and not make_tcp_of[family] then
+      core.blame(("bad argument #5 to 'connect' (invalid option '%s')"):format(tostring(family)))
+    end
+    local made, err = (make_tcp_of[family] or make)()
     if not made then return nil, err end
     local result = true
     if address then
@@ -61,6 +66,7 @@ end
 ---@param port integer
 ---@param address string|nil  its own address
 ---@param own_port integer|nil
+---@param family string|nil  of its addresses: "inet", "inet6" or "unspec"
 loop.connect = connecting(make_tcp)
 loop.connect4 = connecting(loop.tcp4)
 loop.connect6 = connecting(loop.tcp6)

@@ -1,6 +1,9 @@
 #include "loop/edge.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdarg>
 #include <cstring>
@@ -132,6 +135,19 @@ int release(lua_State* L) {
   if (owner == nullptr) return luaL_argerror(L, 1, "a descriptor expected");
   if (*owner != nullptr) engine_of_function(L).release(**owner);
   return 0;
+}
+
+// has_ended(fd) -> true, or false and an error as LuaSocket has it: has the stream ended, or was
+// the connection cut off? nil if neither: there is more, or may be.
+int has_ended(lua_State* L) {
+  char next;
+  const ssize_t n = ::recv(to_fd(L, 1), &next, 1, MSG_PEEK | MSG_DONTWAIT);
+  const int why = errno;
+  if (n > 0 || (n < 0 && (why == EAGAIN || why == EWOULDBLOCK || why == EINTR))) return 0;
+  lua_pushboolean(L, n == 0);
+  if (n == 0) return 1;
+  lua_pushstring(L, why == ECONNRESET ? "closed" : std::strerror(why));
+  return 2;
 }
 
 // watch(descriptor or fd, "r" or "w" or "rw" [, timeout]) -> wait, is_main
@@ -420,6 +436,7 @@ int close_engine(lua_State* L) {
 
 constexpr luaL_Reg functions[] = {{"open", open},
                                   {"release", release},
+                                  {"has_ended", has_ended},
                                   {"watch", watch},
                                   {"alarm", alarm},
                                   {"park", park},

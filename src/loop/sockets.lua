@@ -6,7 +6,9 @@
 --   socket          the socket of LuaSocket or LuaSec
 --   descriptor      its registration, from the first wait on
 --   waits_first     does `receive` wait before it tries? Not with a total timeout, nor with 0
+--   has_sent        has LuaSocket taken it for one that can send?
 --   block, total    its timeouts as LuaSocket knows them, in seconds; nil: none
+--   is_timed        may one of them pass while it waits?
 --   is_unspecified  has it tried to connect in vain, with no family of its own?
 local core, _, loop = ...
 
@@ -35,16 +37,19 @@ local function forget(self)
   core.release(descriptor)
 end
 
--- Waits until the socket may be ready, as long as its timeouts permit.
----@param start number|nil  when the method began, if there is a total timeout
+-- Waits until the socket may be ready, as long as its timeouts permit. Both count from the start of
+-- the method; with both of them, no single wait is longer than the one with "b". That is over where
+-- it is 0: otherwise the socket is looked at once more.
+---@param start number|nil  when the method began, if the socket is timed
 ---@return true|nil, string|nil err
 local function wait_until_ready(self, mode, start)
-  local timeout = self.block
-  if start then
-    local left = math.max(self.total - (now() - start), 0)
-    timeout = timeout and math.min(timeout, left) or left
+  local block, total = self.block, self.total
+  if block == 0 then return nil, "timeout" end
+  local timeout
+  if start and (total or block) then
+    timeout = math.max((total or block) - (now() - start), 0)
+    if total and block then timeout = math.min(timeout, block) end
   end
-  if timeout == 0 then return nil, "timeout" end
   return pause(watch(self.descriptor or register(self), mode, timeout))
 end
 
@@ -85,7 +90,7 @@ local function again(modes)
   return function(own_method, _, name)
     local try = blaming(name, own_method)
     return function(self, ...)
-      local start = self.total and now()
+      local start = self.is_timed and now()
       calls = calls + 1
       if calls > most_calls then
         local has_turn, err = give_way(self)
@@ -125,6 +130,8 @@ local function join(chunks, last)
   return table.concat(chunks)
 end
 
+local function is_for_all(pattern) return type(pattern) == "string" and pattern:find "^%*?a" end
+
 -- Goes on after the first try, which was asked for with that pattern and prefix.
 local function receive_rest(self, receive, start, pattern, prefix, err, partial)
   local before = prefix and #tostring(prefix) or 0
@@ -143,23 +150,33 @@ local function receive_rest(self, receive, start, pattern, prefix, err, partial)
       if why == "timeout" then why = err end
       return nil, why, partial and (chunks and table.concat(chunks) or partial)
     end
+    -- The end of the stream is what "*a" waits for, and not an error. Where a try finds nothing
+    -- else it does not tell that from a connection that was cut off.
+    if chunks and err == "timeout" and is_for_all(pattern) then
+      local has_ended, what = core.has_ended(self.socket:getfd())
+      if has_ended or what then
+        local all = table.concat(chunks)
+        if has_ended and #all > before then return all, nil, nil end
+        return nil, what or "closed", all
+      end
+    end
     local data
     data, err, partial = receive(self.socket, pattern, prefix)
     if data or not to_receive[err] then
       if not chunks then return data, err, partial end
-      if data then return join(chunks, data) end
-      partial = join(chunks, partial)
-      -- The end of the stream is what "*a" waits for.
-      local is_all = err == "closed" and type(pattern) == "string" and pattern:find "^%*?a"
-      if is_all and #partial > before then return partial end
-      return nil, err, partial
+      if data then return join(chunks, data), nil, nil end
+      local is_end = err == "closed" and partial == "" and is_for_all(pattern)
+      local all = join(chunks, partial)
+      if is_end and #all > before then return all, nil, nil end
+      return nil, err, all
     end
   end
 end
 
 -- Patterns that are taken, besides sizes. Whatever else it is called with, `receive` may refuse: it
--- is called by pcall then, which costs more than to look. So is `send` without a string, or with
--- the ends of a part; a table, say, that is sent is blamed on this file.
+-- is called by pcall then, which costs more than to look. So it is, too, as long as it has not
+-- waited, and `send` the first time, since the socket may not be connected; and `send` without a
+-- string, or with the ends of a part.
 local patterns = { ["*l"] = true, ["*a"] = true }
 
 local function is_size(value) return type(value) == "number" and value >= 0 end
@@ -168,9 +185,10 @@ function makers.receive(receive, own_methods, name)
   if own_methods.receivefrom then return again(to_receive)(receive, own_methods, name) end
   local dirty, receive_or_blame = own_methods.dirty, blaming(name, receive)
   return function(self, pattern, prefix)
-    local socket, start = self.socket, nil
+    local socket, start = self.socket, self.is_timed and now()
     local try = receive
-    if prefix ~= nil or pattern ~= nil and not patterns[pattern] and not is_size(pattern) then
+    if not self.waits_first or prefix ~= nil
+      or pattern ~= nil and not patterns[pattern] and not is_size(pattern) then
       try = receive_or_blame
     end
     -- Once it had to wait, what is not in LuaSocket's buffer is not expected to be there already:
@@ -183,7 +201,6 @@ function makers.receive(receive, own_methods, name)
         return nil, why, ""
       end
     else
-      start = self.total and now()
       calls = calls + 1
       if calls > most_calls then
         local has_turn, why = give_way(self)
@@ -200,9 +217,9 @@ function makers.send(send, own_methods, name)
   if own_methods.sendto then return again(to_send)(send, own_methods, name) end
   local send_or_blame = blaming(name, send)
   return function(self, data, first, last)
-    local start = self.total and now()
+    local start = self.is_timed and now()
     local try = send
-    if not data or first ~= nil then try = send_or_blame end
+    if not self.has_sent or first ~= nil or type(data) ~= "string" then try = send_or_blame end
     calls = calls + 1
     if calls > most_calls then
       local has_turn, why = give_way(self)
@@ -210,6 +227,7 @@ function makers.send(send, own_methods, name)
     end
     while true do
       local sent, err, sent_before = try(self.socket, data, first, last)
+      if sent then self.has_sent = true end
       local mode = not sent and to_send[err]
       if not mode then return sent, err, sent_before end
       if sent_before then first = sent_before + 1 end
@@ -245,8 +263,9 @@ local function addresses_of(self, host)
 end
 
 -- One address. The second try gives the outcome of the first.
-local function connect_to(self, start, ...)
+local function connect_to(self, ...)
   forget(self) -- LuaSocket may open another file descriptor
+  local start = self.is_timed and now()
   local result, err = hand_over("connect", pcall(self.socket.connect, self.socket, ...))
   -- A UNIX socket that cannot connect at once is destroyed by LuaSocket.
   while not result and err == "timeout" and self.socket:getfd() >= 0 do
@@ -264,19 +283,18 @@ end
 local function begin_again(self)
   forget(self)
   self.socket:close()
-  self.socket = loop.tcp().socket
+  self.socket, self.has_sent = loop.tcp().socket, false
 end
 
 function methods:connect(host, port)
-  local start = self.total and now()
-  if port == nil then return connect_to(self, start, host) end
+  if port == nil then return connect_to(self, host) end
   local addresses, err = addresses_of(self, host)
   if not addresses then return nil, err end
   if self.socket:getfd() < 0 then self.is_unspecified = true end
   for _, address in ipairs(addresses) do
     if self.is_unspecified and self.socket:getfd() >= 0 then begin_again(self) end
     local result
-    result, err = connect_to(self, start, address.addr, port)
+    result, err = connect_to(self, address.addr, port)
     -- Who does not want to wait here goes on with what has begun.
     local goes_on = err == "timeout" and (self.block == 0 or self.total == 0)
     if result or goes_on then self.is_unspecified = false end
@@ -311,6 +329,8 @@ local function timeout_of(value)
   return value and value >= 0 and value or nil
 end
 
+local function is_timed(block, total) return block ~= 0 and (block or total) ~= nil end
+
 function methods:settimeout(value, mode)
   local socket = self.socket
   hand_over("settimeout", pcall(socket.settimeout, socket, value, mode)) -- it knows what is wrong
@@ -322,6 +342,7 @@ function methods:settimeout(value, mode)
   else
     self.total = timeout_of(value)
   end
+  self.is_timed = is_timed(self.block, self.total)
   return 1
 end
 
@@ -385,14 +406,17 @@ function loop.wrap(socket)
   if kind.__index.gettimeout then
     block, total = socket:gettimeout()
   end
+  block, total = timeout_of(block), timeout_of(total)
   socket:settimeout(0, "b")
   socket:settimeout(-1, "t")
   return setmetatable({
     socket = socket,
     descriptor = nil,
     waits_first = false,
-    block = timeout_of(block),
-    total = timeout_of(total),
+    has_sent = false,
+    block = block,
+    total = total,
+    is_timed = is_timed(block, total),
     is_unspecified = false,
   }, class)
 end

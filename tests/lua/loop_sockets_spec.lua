@@ -34,7 +34,7 @@ describe("a wrapped TCP socket", function()
   end)
 
   it("blames who calls a method with wrong arguments, as LuaSocket does", function()
-    local function blamed(connection, datagrams)
+    local function blamed(connection, unconnected, datagrams)
       local messages = {}
       for _, f in ipairs {
         function() connection:setoption("no option", true) end,
@@ -54,6 +54,10 @@ describe("a wrapped TCP socket", function()
         function() connection:send(false) end,
         function() connection:send("text", "x") end,
         function() connection:send("text", 1, {}) end,
+        function() connection:send {} end,
+        function() connection:send(true) end,
+        function() unconnected:send "text" end,
+        function() unconnected:receive() end,
         function() datagrams:receive "x" end,
         function() datagrams:receivefrom {} end,
         function() datagrams:send(nil) end,
@@ -67,10 +71,14 @@ describe("a wrapped TCP socket", function()
     end
     local plain, plain_end = peers.connected(socket)
     local wrapped, wrapped_end = connected()
+    wrapped:send "text" -- afterwards what can be sent is not asked LuaSocket under protection
+    local plain_made, wrapped_made = socket.tcp(), loop.tcp()
     local plain_datagrams, wrapped_datagrams = socket.udp(), loop.udp()
-    assert.are.same(blamed(plain, plain_datagrams), blamed(wrapped, wrapped_datagrams))
+    assert.are.same(blamed(plain, plain_made, plain_datagrams),
+      blamed(wrapped, wrapped_made, wrapped_datagrams))
     for _, made in ipairs {
-      plain, plain_end, wrapped, wrapped_end, plain_datagrams, wrapped_datagrams,
+      plain, plain_end, plain_made, plain_datagrams,
+      wrapped, wrapped_end, wrapped_made, wrapped_datagrams,
     } do
       made:close()
     end
@@ -148,6 +156,52 @@ describe("a wrapped TCP socket", function()
       loop.sleep(0.001)
       b:send "x\n"
     end)
+  end)
+
+  it("has one time for all waits of a call", function()
+    for _, pattern in ipairs { "*l", "*a", 1000 } do
+      local result
+      with_pair(function(a)
+        a:settimeout(0.2)
+        result = pack(a:receive(pattern))
+      end, function(_, b)
+        for _ = 1, 5 do
+          b:send "x"
+          loop.sleep(0.06)
+        end
+        b:send "\n"
+        b:close()
+      end)
+      assert.are.same({ nil, "timeout" }, { result[1], result[2] })
+      assert.is_true(#result[3] > 0 and #result[3] < 5)
+    end
+  end)
+
+  it("has one time for all waits of a line, also where it waits before it tries", function()
+    local result
+    with_pair(function(a)
+      a:settimeout(0.25)
+      assert.are.equal("first", a:receive())
+      result = pack(a:receive())
+    end, function(_, b)
+      loop.sleep(0.001)
+      b:send "first\n"
+      loop.sleep(0.1)
+      b:send "sec"
+      loop.sleep(0.25)
+      b:send "ond\n"
+    end)
+    assert.are.same({ n = 3, nil, "timeout", "sec" }, result)
+  end)
+
+  it("looks once where its whole time is 0", function()
+    local server = assert(loop.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    local client = loop.tcp()
+    client:settimeout(0, "t")
+    assert.are.equal(1, client:connect("127.0.0.1", port))
+    client:close()
+    server:close()
   end)
 
   it("has a time for the whole call beside that for each wait", function()
@@ -267,6 +321,54 @@ describe("a wrapped TCP socket", function()
       b:close()
     end)
     assert.are.same({ n = 3, nil, "closed", "half a li" }, result)
+  end)
+
+  -- What receive("*a", prefix) gives, with pieces sent before the end, which `finish` makes.
+  local function received_all(prefix, pieces, finish)
+    local result
+    with_pair(function(a) result = pack(a:receive("*a", prefix)) end, function(_, b)
+      for _, piece in ipairs(pieces) do
+        b:send(piece)
+        loop.sleep(0.002)
+      end
+      finish(b)
+    end)
+    return result
+  end
+
+  it("tells the end of everything from a connection that is cut off", function()
+    local function cut_off(b)
+      b:setoption("linger", { on = true, timeout = 0 })
+      b:close()
+    end
+    local function finish(b) b:close() end
+    local function finish_sending(b) b:shutdown "send" end
+    for _, ending in ipairs { finish, finish_sending } do
+      assert.are.same({ n = 3, "all", nil, nil }, received_all(nil, { "a", "ll" }, ending))
+      assert.are.same({ n = 3, "overall", nil, nil }, received_all("over", { "a", "ll" }, ending))
+      assert.are.same({ n = 3, nil, "closed", "" }, received_all(nil, {}, ending))
+      assert.are.same({ n = 3, nil, "closed", "over" }, received_all("over", {}, ending))
+    end
+    assert.are.same({ n = 3, nil, "closed", "part" }, received_all(nil, { "pa", "rt" }, cut_off))
+    assert.are.same({ n = 3, nil, "closed", "a part" }, received_all("a ", { "part" }, cut_off))
+    assert.are.same({ n = 3, nil, "closed", "" }, received_all(nil, {}, cut_off))
+  end)
+
+  it("knows the end of everything also after it has ended its own sending", function()
+    local result
+    with_pair(function(a)
+      a:send "request"
+      a:shutdown "send"
+      result = pack(a:receive "*a")
+    end, function(_, b)
+      assert.are.equal("request", b:receive "*a")
+      b:send "ans"
+      loop.sleep(0.002)
+      b:send "wer"
+      loop.sleep(0.002)
+      b:close()
+    end)
+    assert.are.same({ n = 3, "answer", nil, nil }, result)
   end)
 
   it("is forgotten when it is collected, and its number used again", function()
@@ -398,6 +500,24 @@ describe("a wrapped TCP socket", function()
     client:close()
     server:close()
     free:close()
+  end)
+
+  it("connects to addresses of the family that is asked for", function()
+    local server = assert(loop.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    with_addresses({ "::1", "127.0.0.1" }, function()
+      for _, family in ipairs { "inet", "unspec" } do
+        local client = assert(loop.connect("a name", port, nil, nil, family))
+        assert.are.equal("inet4", client:getfamily())
+        client:close()
+      end
+      assert.is_nil((loop.connect("a name", port, nil, nil, "inet6")))
+    end)
+    server:close()
+    local ok, err = pcall(function() assert(loop.connect("a name", port, nil, nil, "x")) end)
+    assert.is_false(ok)
+    assert.are.equal("loop_sockets_spec.lua", err:match "^.*/(.-):%d")
+    assert.matches("bad argument #5 to 'connect' %(invalid option 'x'%)", err)
   end)
 
   it("connects from an address of its own", function()
