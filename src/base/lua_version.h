@@ -631,16 +631,6 @@ using continuation = lua_CFunction;
 #define LUACORO_CONTINUED_FOR (lua_touserdata(L, lua_upvalueindex(1)))
 #endif
 
-// What the standard yield does with all values on the stack. To be returned by a C function.
-// MAY RAISE (the standard's error).
-inline int yield_values(lua_State* L) {
-#if LUACORO_LUAJIT
-  // The error of lua_yield lacks the position that the standard yield's has.
-  if (!lua_isyieldable(L)) return luaL_error(L, "attempt to yield across C-call boundary");
-#endif
-  return lua_yield(L, lua_gettop(L));
-}
-
 // Yields with the whole frame, so that every slot stays where it is. To be returned by a C function
 // for which can_yield holds. With continuations it does not come back: `then` goes on.
 template <typename Owner>
@@ -971,6 +961,29 @@ inline bool in_finalizer_or_hook(lua_State* L, [[maybe_unused]] const layout& kn
 #else
   return in_finalizer(L, known);
 #endif
+}
+
+// ---- the ordinary yield ----------------------------------------------------------------------
+
+// What the standard yield does with all values on the stack. To be returned by a C function.
+// MAY RAISE (the standard's error).
+inline int yield_values(lua_State* L, [[maybe_unused]] const layout& known) {
+#if LUACORO_LUAJIT
+  // The error of lua_yield lacks the position that the standard yield's has.
+  if (!lua_isyieldable(L)) return luaL_error(L, "attempt to yield across C-call boundary");
+  // And it takes a hook or a finalizer that runs in any thread for one that this thread is in.
+  if (known.is_known) {
+    unsigned char& mask = detail::hook_mask(L, known);
+    const unsigned char before = mask;
+    mask &= static_cast<unsigned char>(~detail::hook_active);
+    const int yielded = lua_yield(L, lua_gettop(L));
+    mask = before;
+    return yielded;
+  }
+  if (!detail::hooks_are_allowed(L))
+    return luaL_error(L, "attempt to yield inside a hook or a finalizer");
+#endif
+  return lua_yield(L, lua_gettop(L));
 }
 
 // ---- errors ----------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ int transfer_plainly(lua_State* L) {
 int yield_from(lua_State* L, runtime& rt) {
   const carrier& here = *rt.current;
   // Not run by coro, but by a standard resume or by the host: the ordinary yield, or its error.
-  if (L != here.base || &here == &rt.host) return lua::yield_values(L);
+  if (L != here.base || &here == &rt.host) return lua::yield_values(L, rt.layout);
 
   const resumer_link resumer = here.resumer;
   departure d{

@@ -1,6 +1,7 @@
 -- Threads of the standard library and threads of coro are of one kind: each library continues what
 -- the other one made, nested in each other in any order.
 local fixture = require "fixture"
+local mode = require "mode"
 local coro, pack, unpack = fixture.coro, fixture.pack, fixture.unpack
 local standard = fixture.standard
 
@@ -404,6 +405,54 @@ describe("coro.yield in a thread that a standard resume runs", function()
       coro.resume(b)
     end
     assert.are.same({ "a1", "b2", "a3", "b4", "a5", "b6" }, got)
+  end)
+
+  -- What five resumes gave of which `around(resume)` makes the second and the third.
+  local function resumed_around(around)
+    local got = {}
+    local thread = standard.create(function(value)
+      for _ = 1, 4 do value = coro.yield(value) end
+    end)
+    local function resume()
+      got[#got + 1] = pack(standard.resume(thread, #got + 1))
+    end
+    resume()
+    around(function()
+      resume()
+      resume()
+    end)
+    resume()
+    resume()
+    return got
+  end
+  local each_value = {
+    { n = 2, true, 1 }, { n = 2, true, 2 }, { n = 2, true, 3 }, { n = 2, true, 4 }, { n = 1, true },
+  }
+
+  it("goes there also in a finalizer, and after it", function()
+    assert.are.same(each_value, resumed_around(function(resume)
+      local done = false
+      fixture.with_finalizer(function()
+        if not done then resume() end
+        done = true
+      end)
+      fixture.collect()
+      assert.is_true(done)
+    end))
+  end)
+
+  it("goes there also in a debug hook, and after it", function()
+    assert.are.same(each_value, resumed_around(function(resume)
+      mode.relax() -- which has hooks of its own
+      local done = false
+      debug.sethook(function()
+        if not done then resume() end
+        done = true
+      end, "c")
+      tostring(1)
+      debug.sethook()
+      assert.is_true(done)
+    end))
   end)
 end)
 
