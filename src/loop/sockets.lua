@@ -175,8 +175,9 @@ end
 
 -- Patterns that are taken, besides sizes. Whatever else it is called with, `receive` may refuse: it
 -- is called by pcall then, which costs more than to look. So it is, too, as long as it has not
--- waited, and `send` the first time, since the socket may not be connected; and `send` without a
--- string, or with the ends of a part.
+-- waited, and `send` the first time, since the socket may not be connected; and `send` with nothing
+-- or with the ends of a part. A table, say, that is sent later is blamed on this file: to look at
+-- its type takes 3 % more instructions for a line.
 local patterns = { ["*l"] = true, ["*a"] = true }
 
 local function is_size(value) return type(value) == "number" and value >= 0 end
@@ -219,7 +220,7 @@ function makers.send(send, own_methods, name)
   return function(self, data, first, last)
     local start = self.is_timed and now()
     local try = send
-    if not self.has_sent or first ~= nil or type(data) ~= "string" then try = send_or_blame end
+    if not self.has_sent or not data or first ~= nil then try = send_or_blame end
     calls = calls + 1
     if calls > most_calls then
       local has_turn, why = give_way(self)
@@ -227,7 +228,7 @@ function makers.send(send, own_methods, name)
     end
     while true do
       local sent, err, sent_before = try(self.socket, data, first, last)
-      if sent then self.has_sent = true end
+      if try ~= send and sent then self.has_sent = true end
       local mode = not sent and to_send[err]
       if not mode then return sent, err, sent_before end
       if sent_before then first = sent_before + 1 end

@@ -36,16 +36,29 @@ int build_report(lua_State* L) {
   return 1;
 }
 
-// The error, also kept on top of the failed thread.                                    worker: [+1]
+// The error on top of a thread that failed, which is left there: below it a ticket may stand that
+// is none any more.                                                                         to:
+// [+1]
+void push_error_of(lua_State* failed, lua_State* to) noexcept {
+  // There and back: a thread that failed has no room for a value more.
+  lua_xmove(failed, to, 1);
+  lua_pushvalue(to, -1);
+  lua_xmove(to, failed, 1);
+}
+
+//                                                                                      worker: [+1]
 void push_error(const runtime& rt, lua_State* worker, const failure& f) noexcept {
   if (f.text != runtime::no_slot) {
     push_from_shelf(rt, worker, f.text);
   } else {
-    // There and back: a thread that failed has no room for a value more.
-    lua_xmove(f.failed, worker, 1);
-    lua_pushvalue(worker, -1);
-    lua_xmove(worker, f.failed, 1);
+    push_error_of(f.failed, worker);
   }
+}
+
+// What a thread that ended leaves goes; what one that failed leaves stays, since its variables are
+// there that functions share.
+void clear_if_ended(lua_State* T) noexcept {
+  if (lua_status(T) == LUA_OK) lua_settop(T, 0);  // else it would be a fresh one
 }
 
 // What the recipient gets, by build_report, for the error on top; false if there is no memory for
@@ -77,7 +90,7 @@ void report_failure(runtime& rt, const failure& f) noexcept {
   const int before = lua_gettop(worker);
   const bool as_status = returns_status(f.how);
   push_error(rt, worker, f);
-  if (lua_status(f.failed) == LUA_OK) lua_settop(f.failed, 0);  // else it would be a fresh one
+  clear_if_ended(f.failed);
   if (!push_report(rt, worker, f)) {
     if (as_status) lua_pushboolean(worker, 0);
     lua_pushvalue(worker, before + 1);
@@ -93,8 +106,8 @@ void report_close(runtime& rt, lua_State* T, int status, lua_State* closer) noex
       status != LUA_OK && lua_type(T, -1) == LUA_TSTRING ? lua_tostring(T, -1) : nullptr;
   const bool failed = status != LUA_OK && (text == nullptr || std::strcmp(text, closing_text) != 0);
   lua_pushboolean(closer, !failed);
-  if (failed) lua_xmove(T, closer, 1);
-  lua_settop(T, 0);
+  if (failed) push_error_of(T, closer);
+  clear_if_ended(T);
   rt.arriving = with_values(failed ? 2 : 1);
 }
 

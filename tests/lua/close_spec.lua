@@ -47,6 +47,37 @@ describe("close", function()
     end)
   end
 
+  it("leaves functions the variables that they share with the thread", function()
+    for name, wait in pairs {
+      transfer = function() coro.transfer(nil) end,
+      yield = coro.yield,
+      standard = fixture.standard.yield,
+      sort = in_sort(function() coro.transfer(nil) end),
+    } do
+      for _, make in ipairs { coro.create, fixture.standard.create } do
+        local get
+        local thread = make(function()
+          local shared = { name }
+          get = function() return shared[1] end
+          wait()
+          return shared
+        end)
+        if name == "standard" then
+          fixture.standard.resume(thread)
+        elseif name == "yield" then
+          coro.resume(thread)
+        else
+          coro.transfer(thread)
+        end
+        assert.is_true(coro.close(thread))
+        fixture.collect()
+        assert.are.equal(name, get())
+        assert.are.equal("dead", coro.status(thread))
+        assert.is_false((coro.resume(thread)))
+      end
+    end
+  end)
+
   it("gives true for a thread that finished", function()
     local thread = coro.create(function() return 1 end)
     coro.resume(thread)

@@ -34,7 +34,7 @@ describe("a wrapped TCP socket", function()
   end)
 
   it("blames who calls a method with wrong arguments, as LuaSocket does", function()
-    local function blamed(connection, unconnected, datagrams)
+    local function blamed(connection, fresh, unconnected, datagrams)
       local messages = {}
       for _, f in ipairs {
         function() connection:setoption("no option", true) end,
@@ -54,8 +54,8 @@ describe("a wrapped TCP socket", function()
         function() connection:send(false) end,
         function() connection:send("text", "x") end,
         function() connection:send("text", 1, {}) end,
-        function() connection:send {} end,
-        function() connection:send(true) end,
+        function() fresh:send {} end,
+        function() fresh:send(true) end,
         function() unconnected:send "text" end,
         function() unconnected:receive() end,
         function() datagrams:receive "x" end,
@@ -71,11 +71,11 @@ describe("a wrapped TCP socket", function()
     end
     local plain, plain_end = peers.connected(socket)
     local wrapped, wrapped_end = connected()
-    wrapped:send "text" -- afterwards what can be sent is not asked LuaSocket under protection
+    wrapped:send "text"
     local plain_made, wrapped_made = socket.tcp(), loop.tcp()
     local plain_datagrams, wrapped_datagrams = socket.udp(), loop.udp()
-    assert.are.same(blamed(plain, plain_made, plain_datagrams),
-      blamed(wrapped, wrapped_made, wrapped_datagrams))
+    assert.are.same(blamed(plain, plain_end, plain_made, plain_datagrams),
+      blamed(wrapped, wrapped_end, wrapped_made, wrapped_datagrams))
     for _, made in ipairs {
       plain, plain_end, plain_made, plain_datagrams,
       wrapped, wrapped_end, wrapped_made, wrapped_datagrams,
