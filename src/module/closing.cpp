@@ -1,6 +1,7 @@
 // close.
 #include "threads/closing.h"
 #include "module/edge.h"
+#include "threads/failure.h"
 
 namespace luacoro {
 
@@ -18,12 +19,12 @@ int report_dead(lua_State* L, runtime& rt, lua_State* T) {
     check_closes(L, rt);
     failed = close_here(rt, T) != LUA_OK;
   } else {
-    failed = lua_status(T) > LUA_YIELD && lua_gettop(T) > 0;
+    failed = has_error(rt, T);
   }
   lua_pushboolean(L, !failed);
   if (failed) {
-    lua_xmove(T, L, 1);
-    lua_settop(T, 0);
+    push_error_of(T, L);
+    forget_error(rt, T);
   }
   return failed ? 2 : 1;
 }

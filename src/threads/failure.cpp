@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "threads/closing.h"
+#include "threads/ticket.h"
 
 namespace luacoro {
 namespace {
@@ -36,29 +37,13 @@ int build_report(lua_State* L) {
   return 1;
 }
 
-// The error on top of a thread that failed, which is left there: below it a ticket may stand that
-// is none any more.                                                                         to:
-// [+1]
-void push_error_of(lua_State* failed, lua_State* to) noexcept {
-  // There and back: a thread that failed has no room for a value more.
-  lua_xmove(failed, to, 1);
-  lua_pushvalue(to, -1);
-  lua_xmove(to, failed, 1);
-}
-
-//                                                                                      worker: [+1]
+// The error, also kept on top of the failed thread.                                    worker: [+1]
 void push_error(const runtime& rt, lua_State* worker, const failure& f) noexcept {
   if (f.text != runtime::no_slot) {
     push_from_shelf(rt, worker, f.text);
   } else {
     push_error_of(f.failed, worker);
   }
-}
-
-// What a thread that ended leaves goes; what one that failed leaves stays, since its variables are
-// there that functions share.
-void clear_if_ended(lua_State* T) noexcept {
-  if (lua_status(T) == LUA_OK) lua_settop(T, 0);  // else it would be a fresh one
 }
 
 // What the recipient gets, by build_report, for the error on top; false if there is no memory for
@@ -82,6 +67,26 @@ bool push_report(const runtime& rt, lua_State* worker, const failure& f) noexcep
 
 }  // namespace
 
+void push_error_of(lua_State* T, lua_State* to) noexcept {
+  // There and back: a thread that failed has no room for a value more.
+  lua_xmove(T, to, 1);
+  lua_pushvalue(to, -1);
+  lua_xmove(to, T, 1);
+}
+
+bool has_error(const runtime& rt, lua_State* T) noexcept {
+  return lua_status(T) > LUA_YIELD && lua_gettop(T) > 0 && ticket_of(rt, T) != ticket_of_nobody;
+}
+
+void forget_error(const runtime& rt, lua_State* T) noexcept {
+  if (lua_status(T) == LUA_OK) {
+    lua_settop(T, 0);
+    return;
+  }
+  lua_pop(T, 1);
+  lua::by_api::push_name(T, rt.names.name(ticket_of_nobody), rt.layout);
+}
+
 void report_failure(runtime& rt, const failure& f) noexcept {
   // It is replaced by another one while finalizers resume threads. Nothing of the report is
   // elsewhere until it is complete: they find the recipient waiting, and may close the thread that
@@ -90,7 +95,7 @@ void report_failure(runtime& rt, const failure& f) noexcept {
   const int before = lua_gettop(worker);
   const bool as_status = returns_status(f.how);
   push_error(rt, worker, f);
-  clear_if_ended(f.failed);
+  if (lua_status(f.failed) == LUA_OK) lua_settop(f.failed, 0);  // else it would be a fresh one
   if (!push_report(rt, worker, f)) {
     if (as_status) lua_pushboolean(worker, 0);
     lua_pushvalue(worker, before + 1);
@@ -107,7 +112,7 @@ void report_close(runtime& rt, lua_State* T, int status, lua_State* closer) noex
   const bool failed = status != LUA_OK && (text == nullptr || std::strcmp(text, closing_text) != 0);
   lua_pushboolean(closer, !failed);
   if (failed) push_error_of(T, closer);
-  clear_if_ended(T);
+  forget_error(rt, T);
   rt.arriving = with_values(failed ? 2 : 1);
 }
 

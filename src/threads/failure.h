@@ -24,6 +24,14 @@ struct failure {
   }
 };
 
+// Has a dead thread an error, on its top, that `close` has not told yet?
+[[nodiscard]] bool has_error(const runtime& rt, lua_State* T) noexcept;
+// That error, which is left there.                                                        to: [+1]
+void push_error_of(lua_State* T, lua_State* to) noexcept;
+// It has been told. Whatever else a thread that failed has on its stack stays there, since
+// functions may share variables with it.
+void forget_error(const runtime& rt, lua_State* T) noexcept;
+
 // Puts on the recipient's stack what its function returns or raises, and notes it in rt.arriving.
 // A thread that is dead by its error keeps that on its top. Where memory runs out meanwhile, the
 // traceback or the position is left away.                          MAY SWITCH (finalizers run).

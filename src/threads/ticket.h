@@ -26,6 +26,9 @@ inline constexpr std::size_t ticket_kinds = 16;
 static_assert(std::size_t{waiting_kinds} * 2 <= ticket_kinds);
 inline constexpr std::size_t most_carriers = ticket_names - unmounted_tickets - 1;
 
+// The host's, for a thread that is not the one that waits there: it is dead.
+inline constexpr std::size_t ticket_of_nobody = unmounted_tickets;
+
 // Time passes by switches. Tickets tell it by ticks, and begin anew after so many.
 inline constexpr std::uint64_t switches_per_tick = 16;
 inline constexpr std::uint64_t ticks = unmounted_tickets / ticket_kinds;

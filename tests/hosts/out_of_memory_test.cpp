@@ -156,8 +156,8 @@ TEST(ShortageOfLuaMemory, IsWithstoodByAFailureOnAnyCStack) {
         lua_pushlightuserdata(host.L, reinterpret_cast<void*>(i * distance));
       EXPECT_EQ(host.run("failing = coro.create(function() error('told', 0) end)"), "");
       EXPECT_EQ(luaL_loadstring(host.L, "local _, e = coro.resume(failing) error(e, 0)"), LUA_OK);
-      void* between = ::mmap(nullptr, distance, PROT_NONE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      void* between =
+          ::mmap(nullptr, distance, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (between == MAP_FAILED) GTEST_SKIP() << "so large an address space is not to be had";
       lack.begin(host, nth);
       const std::string error = error_of(host.L, lua_pcall(host.L, 0, 0, 0));

@@ -70,12 +70,30 @@ describe("close", function()
           coro.transfer(thread)
         end
         assert.is_true(coro.close(thread))
+        assert.is_true(coro.close(thread))
         fixture.collect()
         assert.are.equal(name, get())
         assert.are.equal("dead", coro.status(thread))
         assert.is_false((coro.resume(thread)))
       end
     end
+  end)
+
+  it("leaves functions the variables that they share with a thread that failed", function()
+    local get
+    local thread = coro.create(function()
+      local shared = { "shared" }
+      get = function() return shared[1] end
+      shared = shared .. {} -- fails
+    end)
+    assert.is_false((coro.resume(thread)))
+    local ok, err = coro.close(thread)
+    assert.is_false(ok)
+    assert.matches("attempt to concatenate", err)
+    assert.are.same({ n = 1, true }, pack(coro.close(thread)))
+    fixture.collect()
+    assert.are.equal("shared", get())
+    assert.are.equal("dead", coro.status(thread))
   end)
 
   it("gives true for a thread that finished", function()
