@@ -79,12 +79,14 @@ bool has_error(const runtime& rt, lua_State* T) noexcept {
 }
 
 void forget_error(const runtime& rt, lua_State* T) noexcept {
-  if (lua_status(T) == LUA_OK) {
+  lua_Debug ar;
+  const bool is_in_lua = lua_getstack(T, 0, &ar) && lua_getinfo(T, "S", &ar) && *ar.what != 'C';
+  if (lua_status(T) == LUA_OK || !is_in_lua) {
     lua_settop(T, 0);
-    return;
+  } else {
+    lua_pop(T, 1);
+    lua::by_api::push_name(T, rt.names.name(ticket_of_nobody), rt.layout);
   }
-  lua_pop(T, 1);
-  lua::by_api::push_name(T, rt.names.name(ticket_of_nobody), rt.layout);
 }
 
 void report_failure(runtime& rt, const failure& f) noexcept {

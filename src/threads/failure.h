@@ -28,8 +28,8 @@ struct failure {
 [[nodiscard]] bool has_error(const runtime& rt, lua_State* T) noexcept;
 // That error, which is left there.                                                        to: [+1]
 void push_error_of(lua_State* T, lua_State* to) noexcept;
-// It has been told. Whatever else a thread that failed has on its stack stays there, since
-// functions may share variables with it.
+// It has been told. What the innermost function has on the stack goes as well, but for that of a
+// function in Lua, whose variables others may share.
 void forget_error(const runtime& rt, lua_State* T) noexcept;
 
 // Puts on the recipient's stack what its function returns or raises, and notes it in rt.arriving.
