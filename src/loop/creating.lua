@@ -40,12 +40,14 @@ end
 
 local make_tcp_of = { inet = loop.tcp4, inet6 = loop.tcp6, unspec = make_tcp }
 
-local function connecting(make)
+local function connecting(usual_family)
   return function(host, port, address, own_port, family)
-    if family ~= nil and not make_tcp_of[family] then
+    if family == nil then family = usual_family end
+    local make = make_tcp_of[family]
+    if not make then
       core.blame(("bad argument #5 to 'connect' (invalid option '%s')"):format(tostring(family)))
     end
-    local made, err = (make_tcp_of[family] or make)()
+    local made, err = make()
     if not made then return nil, err end
     local result = true
     if address then
@@ -67,9 +69,9 @@ end
 ---@param address string|nil  its own address
 ---@param own_port integer|nil
 ---@param family string|nil  of its addresses: "inet", "inet6" or "unspec"
-loop.connect = connecting(make_tcp)
-loop.connect4 = connecting(loop.tcp4)
-loop.connect6 = connecting(loop.tcp6)
+loop.connect = connecting "unspec"
+loop.connect4 = connecting "inet"
+loop.connect6 = connecting "inet6"
 
 --- A server whose connections are handled in threads of their own, until it is closed.
 ---@param host string

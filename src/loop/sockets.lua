@@ -47,7 +47,7 @@ local function wait_until_ready(self, mode, start)
   if block == 0 then return nil, "timeout" end
   local timeout
   if start and (total or block) then
-    timeout = math.max((total or block) - (now() - start), 0)
+    timeout = (total or block) - (now() - start) -- `watch` takes less than 0 for 0
     if total and block then timeout = math.min(timeout, block) end
   end
   return pause(watch(self.descriptor or register(self), mode, timeout))

@@ -46,6 +46,12 @@ void push_error(const runtime& rt, lua_State* worker, const failure& f) noexcept
   }
 }
 
+// Is the innermost of a thread's functions one in Lua?
+bool is_in_lua(lua_State* T) noexcept {
+  lua_Debug ar;
+  return lua_getstack(T, 0, &ar) && lua_getinfo(T, "S", &ar) && *ar.what != 'C';
+}
+
 // What the recipient gets, by build_report, for the error on top; false if there is no memory for
 // it. Finalizers run, also when it has returned (5.1), and what they raise (before 5.4) is taken
 // for an error of its own: then it is called again.
@@ -79,9 +85,7 @@ bool has_error(const runtime& rt, lua_State* T) noexcept {
 }
 
 void forget_error(const runtime& rt, lua_State* T) noexcept {
-  lua_Debug ar;
-  const bool is_in_lua = lua_getstack(T, 0, &ar) && lua_getinfo(T, "S", &ar) && *ar.what != 'C';
-  if (lua_status(T) == LUA_OK || !is_in_lua) {
+  if (lua_status(T) == LUA_OK || !is_in_lua(T)) {
     lua_settop(T, 0);
   } else {
     lua_pop(T, 1);
