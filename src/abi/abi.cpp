@@ -81,6 +81,18 @@ int close(const luacoro_abi* coro, lua_State* L, lua_State* thread) {
   return call_for_status(coro, L, abi::close, thread, 0, nullptr);
 }
 
+int leave(const luacoro_abi* coro, lua_State* L, lua_State* to, int n, const void* mark) {
+  return leave_with_mark(L, *abi_of(coro).rt, to, n, mark);
+}
+
+const void* mark_of(const luacoro_abi* coro, lua_State* thread) {
+  const runtime& rt = *abi_of(coro).rt;
+  const place at = find(rt, thread);
+  if (at.where > standing::unmounted || at.how != waiting::transfer) return nullptr;
+  const int below = size_of_ticket(rt, thread, at) + 1;
+  return lua_gettop(thread) >= below ? lua::address_at(thread, -below) : nullptr;
+}
+
 struct protected_call {
   luacoro_function f;
   void* data;
@@ -143,6 +155,8 @@ void open_abi(lua_State* L, runtime& rt) {
   table.throw_error = throw_error;
   table.close = close;
   table.protect = protect;
+  table.leave = leave;
+  table.mark_of = mark_of;
   fill_in_waiters(table);
   self.rt = &rt;
   self.functions = functions;

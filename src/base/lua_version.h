@@ -620,7 +620,8 @@ inline void forget_c_calls(lua_State* T, lua_State* fresh) noexcept {
 }
 
 // A function that goes on for a C function that yielded. It has there, as a void*, the `owner` that
-// yield_frame was given, which must be the first upvalue of the function that yielded, too.
+// yield_frame was given; on 5.2 null, unless that is the first upvalue of the function that
+// yielded.
 #if LUA_VERSION_NUM >= 503
 using continuation = lua_KFunction;
 #define LUACORO_CONTINUATION(name) int name(lua_State* L, int, lua_KContext context)
@@ -628,8 +629,23 @@ using continuation = lua_KFunction;
 #else
 using continuation = lua_CFunction;
 #define LUACORO_CONTINUATION(name) int name(lua_State* L)
-#define LUACORO_CONTINUED_FOR (lua_touserdata(L, lua_upvalueindex(1)))
+#define LUACORO_CONTINUED_FOR (luacoro::lua::detail::owner_of_frame(L))
 #endif
+
+namespace detail {
+
+// The context of a continuation of 5.2, an int, says whether the first upvalue is the owner.
+#if LUA_VERSION_NUM == 502
+inline void* owner_of_frame(lua_State* L) noexcept {
+  int has_owner = 0;
+  lua_getctx(L, &has_owner);
+  return has_owner != 0 ? lua_touserdata(L, lua_upvalueindex(1)) : nullptr;
+}
+#elif LUA_VERSION_NUM == 501
+inline void* owner_of_frame(lua_State*) noexcept { return nullptr; }  // there are none
+#endif
+
+}  // namespace detail
 
 // Yields with the whole frame, so that every slot stays where it is. To be returned by a C function
 // for which can_yield holds. With continuations it does not come back: `then` goes on.
@@ -638,7 +654,8 @@ int yield_frame(lua_State* L, [[maybe_unused]] continuation then, [[maybe_unused
 #if LUA_VERSION_NUM >= 503
   return lua_yieldk(L, lua_gettop(L), reinterpret_cast<lua_KContext>(&owner), then);
 #elif LUA_VERSION_NUM >= 502
-  return lua_yieldk(L, lua_gettop(L), 0, then);
+  const bool has_owner = lua_touserdata(L, lua_upvalueindex(1)) == &owner;
+  return lua_yieldk(L, lua_gettop(L), has_owner ? 1 : 0, then);
 #else
   return lua_yield(L, lua_gettop(L));
 #endif

@@ -79,6 +79,11 @@ inline int go(lua_State* L, runtime& rt, departure& d) {
   return leave(L, rt, d);
 }
 
+// The current thread leaves for `to` with the n values on top, main for null; to be returned by
+// whatever C function it is in. Below what belongs to its ticket stands the mark then.
+//                                                                     MAY SWITCH, MAY RAISE.
+int leave_with_mark(lua_State* L, runtime& rt, lua_State* to, int n, const void* mark);
+
 // Argument 1 must be a function; further ones are dropped.
 void check_function(lua_State* L);
 // A new thread for the function on top.                                MAY RAISE (memory). [-0, +1]

@@ -15,23 +15,24 @@ lua_State* check_target_argument(lua_State* L, const runtime& rt) {
 
 namespace {
 
-int transfer_as(lua_State* L, waiting how) {
-  runtime& rt = runtime_of_function(L);
-  lua_State* to = check_target_argument(L, rt);
-  departure d{.from = L, .to = to, .at = {}, .values = lua_gettop(L) - 1, .how = how};
+// With the n values on top.
+int transfer_to(lua_State* L, runtime& rt, lua_State* to, int n, waiting how) {
+  departure d{.from = L, .to = to, .at = {}, .values = n, .how = how};
   if (const problem why = prepare(rt, d, by_ticket(rt)); why != problem::none)
     raise_problem(L, rt, why, "transfer");
   return go(L, rt, d);
 }
 
+int transfer_as(lua_State* L, waiting how) {
+  runtime& rt = runtime_of_function(L);
+  lua_State* to = check_target_argument(L, rt);
+  return transfer_to(L, rt, to, lua_gettop(L) - 1, how);
+}
+
 // A plain departure, if it is one.
 template <waiting how>
-int transfer_plainly(lua_State* L) {
-  runtime& rt = runtime_of_plain_function(L);
-  lua_State* to = lua::by_layout::thread_argument(L);
-  if (to == nullptr && lua_isnil(L, 1)) to = rt.host.suspended;
-  if (to == nullptr) return transfer_as(L, how);
-  const int n = lua::by_layout::count(L) - 1;
+[[gnu::always_inline]] inline int transfer_plainly_to(lua_State* L, runtime& rt, lua_State* to,
+                                                      int n) {
   const leaving way = way_to_leave(rt, L);
   const std::size_t ticket = ticket_of<lua::by_layout>(rt, to);
   if (way == leaving::unmounted) {
@@ -48,7 +49,16 @@ int transfer_plainly(lua_State* L) {
   int results = 0;
   const place at = place_of_plain_target(rt, to, ticket);
   if (depart_otherwise<how>(L, rt, to, at, n, way, results)) return results;
-  return transfer_as(L, how);
+  return transfer_to(L, rt, to, n, how);
+}
+
+template <waiting how>
+int transfer_plainly(lua_State* L) {
+  runtime& rt = runtime_of_plain_function(L);
+  lua_State* to = lua::by_layout::thread_argument(L);
+  if (to == nullptr && lua_isnil(L, 1)) to = rt.host.suspended;
+  if (to == nullptr) return transfer_as(L, how);
+  return transfer_plainly_to<how>(L, rt, to, lua::by_layout::count(L) - 1);
 }
 
 int yield_from(lua_State* L, runtime& rt) {
@@ -75,6 +85,14 @@ int edges::transfer(lua_State* L) { return transfer_plainly<waiting::transfer>(L
 // ptransfer(thread or nil, ...) -> true, ... or false, err, traceback
 int edges::ptransfer_in_general(lua_State* L) { return transfer_as(L, waiting::ptransfer); }
 int edges::ptransfer(lua_State* L) { return transfer_plainly<waiting::ptransfer>(L); }
+
+int leave_with_mark(lua_State* L, runtime& rt, lua_State* to, int n, const void* mark) {
+  if (to == nullptr) to = rt.current == &rt.host ? L : thread_of_host(rt);
+  lua::push_address(L, mark);
+  if (n > 0) lua_insert(L, -n - 1);
+  if (!rt.layout.is_known) return transfer_to(L, rt, to, n, waiting::transfer);
+  return transfer_plainly_to<waiting::transfer>(L, rt, to, n);
+}
 
 // throw(thread or nil, err) -> ...
 int edges::throw_error(lua_State* L) {

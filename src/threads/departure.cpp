@@ -134,7 +134,8 @@ int arrive_otherwise(lua_State* L, runtime& rt) {
 }
 
 LUACORO_CONTINUATION(arrive_unmounted) {
-  runtime& rt = *static_cast<runtime*>(LUACORO_CONTINUED_FOR);
+  auto* owner = static_cast<runtime*>(LUACORO_CONTINUED_FOR);
+  runtime& rt = owner != nullptr ? *owner : runtime_of_universe(L);
   if (rt.current->base != L)
     return luaL_error(L, "coroutine was suspended by coro and must be continued by it");
   return arrive(L, rt);

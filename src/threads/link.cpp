@@ -29,7 +29,7 @@ void link_to_departing(runtime& rt, lua_State* T, lua_State* departing) noexcept
   const place at = find(rt, T);
   if (at.where == standing::unmounted) {
     const std::uint64_t wait = wait_of(T, at);
-    lua_pop(T, 1 + (is_normal(at.how) ? 1 : 0) + (at.linked ? 3 : 0));
+    lua_pop(T, size_of_ticket(rt, T, at));
     push_unmounted_ticket(rt, T, at.how, wait, link);
     return;
   }

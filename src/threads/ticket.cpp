@@ -46,6 +46,11 @@ thread_link while_it_holds(const runtime& rt, const thread_link& link) noexcept 
   return find_resumer(rt, link.resumer).where != standing::dead ? link : thread_link{};
 }
 
+int size_of_ticket(const runtime& rt, lua_State* T, const place& at) noexcept {
+  if (at.on == nullptr) return 1 + (is_normal(at.how) ? 1 : 0) + (at.linked ? 3 : 0);
+  return 1 + (needs_anchor(rt, at.on->resumer) ? 1 : 0) + (T != at.on->base ? 1 : 0);
+}
+
 void push_link(lua_State* T, const thread_link& link) noexcept {
   push_thread(T, link.resumer.thread);
   lua_pushnumber(T, static_cast<lua_Number>(link.resumer.wait));

@@ -142,6 +142,9 @@ inline void push_thread(lua_State* to, lua_State* T) noexcept {
   Access::push_thread(to, T);
 }
 
+// The number of values that a suspended thread has on top for its ticket.
+[[nodiscard]] int size_of_ticket(const runtime& rt, lua_State* T, const place& at) noexcept;
+
 // Must a thread keep its resumer alive? Main always is.
 [[nodiscard]] inline bool needs_anchor(const runtime& rt, const resumer_link& resumer) noexcept {
   return resumer.thread != nullptr && resumer.thread != rt.main;

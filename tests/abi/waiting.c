@@ -229,6 +229,44 @@ static int l_protect(lua_State* L) {
   return lua_gettop(L);
 }
 
+/* Its elements are marks. */
+static const char marks[8];
+
+static const void* check_mark(lua_State* L, int index) {
+  lua_Integer number = luaL_checkinteger(L, index);
+  luaL_argcheck(L, number >= 0 && number < (lua_Integer)sizeof marks, index, "no such mark");
+  return number == 0 ? NULL : &marks[number];
+}
+
+/* leave(thread or nil, mark, kept, ...) -> what somebody continues it with. Transfers the values.
+ */
+static int l_leave(lua_State* L) {
+  const luacoro_abi* coro = luacoro_load(L);
+  const void* mark = check_mark(L, 2);
+  luaL_checkany(L, 3);
+  return coro->leave(coro, L, check_thread(L, 1), lua_gettop(L) - 3, mark);
+}
+
+/* mark_of(thread) -> the mark, or 0 */
+static int l_mark_of(lua_State* L) {
+  const luacoro_abi* coro = luacoro_load(L);
+  const char* mark = (const char*)coro->mark_of(coro, check_thread(L, 1));
+  lua_pushinteger(L, mark != NULL ? (lua_Integer)(mark - marks) : 0);
+  return 1;
+}
+
+/* exchange(thread, value) -> what the thread, which is in `leave`, keeps; it keeps the value now */
+static int l_exchange(lua_State* L) {
+  lua_State* thread = check_thread(L, 1);
+  lua_settop(L, 2);
+  lua_pushvalue(thread, 3);
+  lua_xmove(L, thread, 1);
+  lua_insert(thread, -2);
+  lua_xmove(thread, L, 1);
+  lua_replace(thread, 3);
+  return 1;
+}
+
 /* pretend(version, size): loads a table of another version of coro; raises as that does */
 static int l_pretend(lua_State* L) {
   luacoro_abi* other;
@@ -282,6 +320,9 @@ int luaopen_waiting(lua_State* L) {
   set(L, "load", l_load);
   set(L, "can_wait", l_can_wait);
   set(L, "protect", l_protect);
+  set(L, "leave", l_leave);
+  set(L, "mark_of", l_mark_of);
+  set(L, "exchange", l_exchange);
   lua_pushcfunction(L, l_load);
   lua_pushcclosure(L, l_pretend, 1);
   lua_setfield(L, -2, "pretend");

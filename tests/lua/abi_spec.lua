@@ -361,6 +361,152 @@ describe("a waiter", function()
   end)
 end)
 
+describe("a C function that leaves", function()
+  leaves_nothing(before_each, after_each)
+
+  local function leaving(...)
+    local values = pack(...)
+    return start(function() return waiting.leave(nil, fixture.unpack(values, 1, values.n)) end)
+  end
+
+  it("returns what somebody continues it with", function()
+    for n = 0, 40 do
+      local values = {}
+      for i = 1, n do values[i] = i % 3 ~= 0 and i or nil end
+      local thread = leaving(1, "kept")
+      local got = pack(coro.transfer(thread, fixture.unpack(values, 1, n)))
+      assert.are.equal("ended", got[1])
+      assert.are.equal(n + 1, got.n)
+      for i = 1, n do assert.are.equal(values[i], got[i + 1]) end
+    end
+  end)
+
+  it("passes values", function()
+    for n = 0, 40 do
+      local values = {}
+      for i = 1, n do values[i] = i % 3 ~= 0 and i or nil end
+      local got = pack(select(2, leaving(1, "kept", fixture.unpack(values, 1, n))))
+      assert.are.equal(n, got.n)
+      for i = 1, n do assert.are.equal(values[i], got[i]) end
+    end
+  end)
+
+  it("transfers to whom it is told", function()
+    local other = coro.create(function(...) coro.transfer(nil, "other", ...) end)
+    local got = pack(start(function() return waiting.leave(other, 1, "kept", "value") end))
+    assert.are.same({ "other", "value" }, { got[2], got[3] })
+  end)
+
+  it("is known by its mark, as long as it waits there", function()
+    local thread = leaving(3, "kept")
+    assert.are.equal(3, waiting.mark_of(thread))
+    coro.transfer(thread)
+    assert.are.equal(0, waiting.mark_of(thread))
+    assert.are.equal(0, waiting.mark_of((leaving(0, "kept"))))
+    for _, wait in ipairs {
+      function() coro.transfer(nil) end,
+      function() coro.ptransfer(nil, 1) end,
+      function() waiting.transfer("kept", nil) end,
+      function() waiting.wait(1) end,
+      function() coro.throw(nil, "an error") end,
+    } do
+      local other = coro.create(wait)
+      table.insert(started, other)
+      coro.ptransfer(other)
+      assert.are.equal("suspended", coro.status(other))
+      assert.are.equal(0, waiting.mark_of(other))
+    end
+    local fresh = coro.create(print)
+    assert.are.equal(0, waiting.mark_of(fresh))
+    local yielded = coro.create(coro.yield)
+    coro.resume(yielded, 1)
+    assert.are.equal(0, waiting.mark_of(yielded))
+  end)
+
+  it("is known below whatever else belongs to the wait", function()
+    local generator = coro.wrap(function()
+      coro.yield(waiting.leave(nil, 2, "kept", (coro.current())))
+    end)
+    local _, in_generator = start(function() return generator() end)
+    assert.are.equal(2, waiting.mark_of(in_generator))
+    assert.are.equal("kept", waiting.exchange(in_generator, "other"))
+    assert.are.equal("other", waiting.exchange(in_generator, "kept"))
+    assert.are.same({ n = 2, "ended", 42 }, pack(coro.transfer(in_generator, 42)))
+
+    local inner -- a standard coroutine, whose base is somebody else
+    local _, got = start(function()
+      return fixture.standard.wrap(function()
+        inner = (fixture.standard.running())
+        return waiting.leave(nil, 4, "kept", "left")
+      end)()
+    end)
+    assert.are.equal("left", got)
+    assert.are.equal(4, waiting.mark_of(inner))
+    assert.are.equal("kept", waiting.exchange(inner, "other"))
+    assert.are.same({ n = 2, "ended", 7 }, pack(coro.transfer(inner, 7)))
+  end)
+
+  it("keeps what it has at its indices, and what is put there", function()
+    local kept, put = {}, {}
+    local thread = leaving(1, kept, "passed")
+    assert.are.equal(kept, waiting.exchange(thread, put))
+    local weak = setmetatable({ put }, { __mode = "v" })
+    put = nil -- luacheck: ignore
+    collectgarbage()
+    assert.is_not_nil(weak[1])
+    assert.are.equal(weak[1], waiting.exchange(thread, nil))
+    collectgarbage()
+    assert.is_nil(weak[1])
+    coro.transfer(thread)
+  end)
+
+  it("raises what is thrown, and can be closed", function()
+    local thread = leaving(1, "kept")
+    local ok, err = coro.ptransfer(thread, 1)
+    assert.is_true(ok, err)
+    local got
+    thread = start(function() got = pack(pcall(waiting.leave, nil, 1, "kept")) end)
+    local thrown = {}
+    coro.throw(thread, thrown)
+    assert.are.same({ n = 2, false, thrown }, got)
+    thread = leaving(1, "kept")
+    assert.is_true(coro.close(thread))
+    assert.are.equal(0, waiting.mark_of(thread))
+  end)
+
+  it("raises where it cannot leave, and nothing has changed", function()
+    local dead = coro.create(print)
+    coro.close(dead)
+    local _, _, ok, err = start(function() return pcall(waiting.leave, dead, 1, "kept", "left") end)
+    assert.is_false(ok)
+    assert.is_not_nil(err:find("cannot transfer to dead coroutine", 1, true))
+  end)
+
+  it("takes no C stack while it waits", function()
+    local warm_stacks = coro.configure().warm_stacks
+    coro.configure { warm_stacks = 0 }
+    local before = coro.stats().mounted
+    for _ = 1, 100 do leaving(1, "kept") end
+    local more = coro.stats().mounted - before
+    coro.configure { warm_stacks = warm_stacks }
+    assert.are.equal(0, more)
+  end)
+
+  it("takes a C stack where a C function below it is not done", function()
+    local got
+    start(function()
+      table.sort({ 2, 1 }, function(a, b)
+        got = got or waiting.leave(nil, 5, "kept", (coro.current()))
+        return a < b
+      end)
+    end)
+    local thread = started[#started]
+    assert.are.equal(5, waiting.mark_of(thread))
+    coro.transfer(thread, "sorted")
+    assert.are.equal("sorted", got)
+  end)
+end)
+
 describe("the C functions", function()
   leaves_nothing(before_each, after_each)
 
