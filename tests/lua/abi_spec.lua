@@ -446,6 +446,34 @@ describe("a C function that leaves", function()
     assert.are.same({ n = 2, "ended", 7 }, pack(coro.transfer(inner, 7)))
   end)
 
+  it("is known when it has lost its C stack while it waits", function()
+    local warm_stacks = coro.configure().warm_stacks
+    coro.configure { warm_stacks = 4 }
+    local inner, hot = {}, {}
+    for i = 1, 4 do
+      start(function()
+        return coro.wrap(function()
+          inner[i] = coro.current()
+          return waiting.leave(nil, 6, "kept")
+        end)()
+      end)
+    end
+    for i = 1, 4 do
+      hot[i] = coro.create(function()
+        while true do coro.transfer(nil) end
+      end)
+    end
+    for turn = 1, 1000 do
+      coro.transfer(hot[turn % 4 + 1])
+      for i = 1, 4 do assert.are.equal(6, waiting.mark_of(inner[i])) end
+    end
+    coro.configure { warm_stacks = warm_stacks }
+    for i = 1, 4 do
+      assert.are.equal("kept", waiting.exchange(inner[i], "kept"))
+      assert.are.same({ n = 2, "ended", i }, pack(coro.transfer(inner[i], i)))
+    end
+  end)
+
   it("keeps what it has at its indices, and what is put there", function()
     local kept, put = {}, {}
     local thread = leaving(1, kept, "passed")
