@@ -1,4 +1,5 @@
-/* A native module in C that waits: sleep(seconds), and run() in main, until nobody sleeps.
+/* A native module in C that waits: sleep(seconds), and run() in main, until nobody sleeps; pause(),
+ * and wake(thread, ...).
  *
  * It links to nothing of coro. */
 #define _POSIX_C_SOURCE 199309L /* clock_gettime */
@@ -79,6 +80,31 @@ static int l_run(lua_State* L) {
 }
 /* [waiter] */
 
+/* [leaving] */
+/* Who is in `pause` is known by this address. */
+static const char pausing = 0;
+
+/* pause() -> what it is woken with */
+static int l_pause(lua_State* L) {
+  const luacoro_abi* coro = luacoro_load(L);
+  return coro->leave(coro, L, NULL, 0, &pausing); /* others run meanwhile; nothing is left to do */
+}
+
+/* wake(thread, ...) -> was it in `pause`? */
+static int l_wake(lua_State* L) {
+  const luacoro_abi* coro = luacoro_load(L);
+  lua_State* thread = lua_tothread(L, 1);
+  luaL_argcheck(L, thread != NULL, 1, "thread expected");
+  if (coro->mark_of(coro, thread) != &pausing) {
+    lua_pushboolean(L, 0);
+    return 1;
+  }
+  coro->transfer(coro, L, thread, lua_gettop(L) - 1);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+/* [leaving] */
+
 #if defined(__GNUC__)
 __attribute__((visibility("default")))
 #endif
@@ -90,5 +116,9 @@ int luaopen_sleeping(lua_State* L) {
   lua_setfield(L, -2, "sleep");
   lua_pushcfunction(L, l_run);
   lua_setfield(L, -2, "run");
+  lua_pushcfunction(L, l_pause);
+  lua_setfield(L, -2, "pause");
+  lua_pushcfunction(L, l_wake);
+  lua_setfield(L, -2, "wake");
   return 1;
 }

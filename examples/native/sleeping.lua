@@ -1,4 +1,4 @@
--- Uses sleeping.c: coroutines that sleep, inside a sort and a gsub.
+-- Uses sleeping.c: coroutines that sleep, inside a sort and a gsub, and one that is woken.
 local coro = require "coro"
 local sleeping = require "sleeping"
 
@@ -28,7 +28,16 @@ print "everybody sleeps"
 collectgarbage()
 sleeping.run()
 print "nobody sleeps"
+
+local thread = coro.create(function()
+  print("woken " .. sleeping.pause())
+  coro.transfer(nil)
+end)
+coro.transfer(thread)
+assert(sleeping.wake(thread, "by main"))
+assert(not sleeping.wake(thread))
 --> everybody sleeps
 --> 1 2 3
 --> A B
 --> nobody sleeps
+--> woken by main

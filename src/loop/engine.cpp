@@ -85,7 +85,10 @@ struct engine::on_alarm {
 };
 
 // One OS thread runs it: Asio needs no locks but for what its resolver posts.
-engine::engine() : context_(ASIO_CONCURRENCY_HINT_UNSAFE_IO), resolver_(context_.get_executor()) {
+engine::engine()
+    : context_(ASIO_CONCURRENCY_HINT_UNSAFE_IO),
+      always_(context_.get_executor()),
+      resolver_(context_.get_executor()) {
   count_forks();
   forks_ = forks_so_far();
 }
@@ -95,7 +98,6 @@ engine::~engine() {
     if (d != nullptr) release(*d);
   }
   // The operations stand in the descriptors: they end first.
-  context_.restart();
   context_.poll();
   descriptors_.clear();
 }
@@ -163,15 +165,17 @@ void engine::expect(wait& w) noexcept {
   w.can_end = true;
 }
 
-void engine::watch(wait& w, descriptor& d, bool reads, bool writes) {
-  for (const direction which : {reading, writing}) {
-    if (!(which == reading ? reads : writes)) continue;
-    d.waiting[which].push_back(&w);
-    w.on = &d;
-    w.watches[which] = true;
-    if (!d.watched[which]) start_watching(d, which);
-  }
+void engine::watch(wait& w, descriptor& d, direction which) {
+  d.waiting[which].push_back(&w);
+  w.on = &d;
+  w.watches[which] = true;
+  if (!d.watched[which]) start_watching(d, which);
   expect(w);
+}
+
+void engine::watch(wait& w, descriptor& d, bool reads, bool writes) {
+  if (reads) watch(w, d, reading);
+  if (writes) watch(w, d, writing);
 }
 
 void engine::watch(wait& w, int fd, bool reads, bool writes) {
@@ -270,7 +274,11 @@ void engine::unlink(wait& w) noexcept {
   for (const direction which : {reading, writing}) {
     if (!w.watches[which]) continue;
     auto& waiting = d->waiting[which];
-    waiting.erase(std::find(waiting.begin(), waiting.end(), &w));
+    if (waiting.size() == 1) {
+      waiting.clear();
+    } else {
+      waiting.erase(std::find(waiting.begin(), waiting.end(), &w));
+    }
     w.watches[which] = false;
   }
   w.on = nullptr;
@@ -292,10 +300,13 @@ void engine::end(wait& w, outcome result) noexcept {
   ++ended_;
 }
 
+void engine::begin_again(wait& w) noexcept { w.result = outcome::none; }
+
 void engine::recycle(wait& w) noexcept {
   w.result = outcome::none;
   w.in_use = false;
   w.has_values = false;
+  w.attempt.which = attempt::method::none;
   if (w.found) w.found.reset();
   w.next = free_;
   free_ = &w;
@@ -370,7 +381,6 @@ void engine::free_if_idle(descriptor& d) noexcept {
 // What Asio has, without blocking.
 void engine::poll() {
   see_fork();
-  if (context_.stopped()) context_.restart();
   context_.poll();
 }
 
@@ -383,7 +393,6 @@ bool engine::run_until_ended(std::optional<clock::time_point> limit) {
       poll();  // Asio looks at nothing after its limit, also if that was over from the beginning
       return ended_ != 0;
     }
-    if (context_.stopped()) context_.restart();
     limit ? context_.run_one_until(*limit) : context_.run_one();
   }
   return true;

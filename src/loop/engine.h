@@ -6,6 +6,7 @@
 #pragma once
 
 #include <asio/basic_signal_set.hpp>
+#include <asio/executor_work_guard.hpp>
 #include <asio/ip/basic_resolver.hpp>
 #include <asio/ip/tcp.hpp>
 #include <deque>
@@ -32,6 +33,7 @@ class engine {
 
   // What may end it. A descriptor that nobody has opened is registered for as long as somebody
   // waits for it, if it is not ready at once.
+  void watch(wait& w, descriptor& d, direction which);
   void watch(wait& w, descriptor& d, bool reads, bool writes);
   void watch(wait& w, int fd, bool reads, bool writes);
   void alarm(wait& w, double seconds);
@@ -41,8 +43,12 @@ class engine {
   // Ends it. It is told by `next`.
   void end(wait& w, outcome result) noexcept;
   void recycle(wait& w) noexcept;
+  // It has ended, and goes on: for something new.
+  void begin_again(wait& w) noexcept;
   // Is this the address of a wait?
   [[nodiscard]] bool knows(const void* address) const noexcept;
+  // By its index.
+  [[nodiscard]] wait& at(int index) noexcept { return waits_[static_cast<std::size_t>(index) - 1]; }
 
   // The descriptor is registered. If it was for those who wait for it, they go on; if another
   // socket had that number, it is gone: its waits end as `closed`.
@@ -55,6 +61,7 @@ class engine {
   wait* next(std::optional<clock::time_point> limit);
   // Waits like `next` until something has ended; how many waits have.
   std::size_t begin_turn(std::optional<clock::time_point> limit);
+  [[nodiscard]] bool is_turn_over() const noexcept { return left_in_turn_ == 0; }
   // Can anything end, or has anything?
   [[nodiscard]] bool has_work() const noexcept { return expected_ != 0 || ended_ != 0; }
 
@@ -100,6 +107,7 @@ class engine {
   bool thread_is_lost_ = false;  // it stayed in the parent: names are looked up without one
   engine* left_before_ = nullptr;
   asio::io_context context_;
+  asio::executor_work_guard<executor> always_;  // it never stops: the engine knows when to ask it
   asio::ip::basic_resolver<asio::ip::tcp, executor> resolver_;
   std::map<int, caught_signal> signals_;
   std::deque<wait> waits_;

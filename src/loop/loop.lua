@@ -1,12 +1,12 @@
 -- Threads that wait, and the loop that continues them.
 --
--- To wait is to start a wait (by the functions in `core`) and to transfer to main, where the loop
--- is: it asks `core.next` who goes on, and transfers there. Nobody is ever resumed by it, so that a
+-- To wait, by the functions in `core`, is to leave for main, where the loop is: `core` continues
+-- those whose waits have ended by transferring to them. Nobody is ever resumed by it, so that a
 -- generator that waits keeps its resumer. Errors of threads arrive in main, as everywhere in coro,
 -- which is why the loop runs there and nowhere else. Main itself waits by running the loop.
 local core, coro, loop = ...
 
-local next_ended, schedule = core.next, core.schedule
+local schedule = core.schedule
 local transfer, ptransfer, resume = coro.transfer, coro.ptransfer, coro.resume
 local create, close, current, status = coro.create, coro.close, coro.current, coro.status
 local throw = coro.throw
@@ -19,31 +19,7 @@ local handlers = setmetatable({}, { __mode = "k" }) -- of spawned threads, by th
 local suspended = {} -- waits in `suspend`, by thread
 local suspends, most_suspends = 0, 1000 -- since it was swept
 local timeouts = setmetatable({}, { __mode = "k" }) -- of threads that start later, by thread
-local stopped = false
-
 local main_wait -- while main waits
-
-local wait_in_main
-
--- The first local variable, in these and in `suspend`, says to `core` what the thread waits for.
-local function pause(wait, is_main)
-  if is_main then return wait_in_main(wait) end
-  local result, err = transfer(nil)
-  return result, err
-end
-
--- For what may well be ready already: where main cannot wait, that is to be tried at once.
-local function pause_first(wait, is_main)
-  if is_main then
-    if not main_wait then return wait_in_main(wait) end
-    core.drop(wait)
-    return true
-  end
-  local result, err = transfer(nil)
-  return result, err
-end
-
-core.pause, core.pause_first = pause, pause_first
 
 -- Errors in the use of the loop
 
@@ -51,7 +27,8 @@ core.pause, core.pause_first = pause, pause_first
 local function blame(text)
   local level = 2
   local caller = debug.getinfo(level, "S")
-  while caller and (caller.what == "tail" or caller.source:find "^=coro/loop/") do
+  while caller and (caller.what == "tail" or caller.what == "C"
+    or caller.source:find "^=coro/loop/") do
     level = level + 1
     caller = debug.getinfo(level, "S")
   end
@@ -113,17 +90,12 @@ end
 ---@param seconds number
 ---@return true|nil, string|nil err  nil and "cancelled" if it was
 function loop.sleep(seconds)
-  local _, err = pause(core.alarm(seconds))
+  local _, err = core.sleep(seconds)
   if err == "timeout" then return true end
   return nil, err
 end
 
--- Leaves the others their turn. Main has none to leave while it waits.
----@return true|nil, string|nil err
-function core.give_way()
-  if main_wait and not current() then return true end
-  return loop.sleep(0)
-end
+-- The functions of `core` blame who calls those below: these calls are no tail calls.
 
 --- Waits until a descriptor may be ready.
 ---@param object integer|table|userdata  a file descriptor, or what has a method `getfd`
@@ -140,30 +112,20 @@ function loop.wait(object, mode, timeout)
     fd = object:getfd()
     if fd < 0 then fd = nil end -- it is closed
   end
-  return pause(core.watch(fd, mode, timeout))
+  local is_ready, err = core.wait(fd, mode, timeout)
+  return is_ready, err
 end
 
-local function forget_suspended(thread, wait)
+-- The wait of a thread that is in `suspend`. Others may have closed or continued it, and `core`
+-- knows nothing of that.
+local function wait_in_suspend(thread)
+  local wait = suspended[thread]
+  if not wait or wait == main_wait or core.is_in(thread, wait) then return wait end
   suspended[thread] = nil
   core.drop(wait)
 end
 
--- The thread goes on, whoever continued it: `resume` and `cancel` have forgotten its wait, others
--- know nothing of it.
-local function end_suspend(thread, wait, ok, ...)
-  if suspended[thread] then forget_suspended(thread, wait) end
-  if not ok then error((...), 0) end
-  return ...
-end
-
--- The wait of a thread that is in `suspend`. One that was closed there could not say so.
-local function wait_in_suspend(thread)
-  local wait = suspended[thread]
-  if wait and status(thread) == "dead" then return forget_suspended(thread, wait) end
-  return wait
-end
-
--- Forgets those that were closed there, whenever so many have come as were left the last time.
+-- Forgets those that are there no more, whenever so many have come as were left the last time.
 local function sweep_suspended()
   local left = 0
   for thread in pairs(suspended) do
@@ -175,20 +137,21 @@ end
 --- Waits for `resume`.
 ---@return any ...  what that passes
 function loop.suspend()
-  local wait, is_main = core.park()
-  if is_main then return wait_in_main(wait, true) end
   local thread = current()
+  if not thread then return core.wait_in_main(core.park(), true) end
   suspends = suspends + 1
   if suspends > most_suspends then sweep_suspended() end
+  wait_in_suspend(thread) -- it is here: whatever is left of an earlier wait is over
+  local wait = core.park()
   suspended[thread] = wait
-  return end_suspend(thread, wait, ptransfer(nil))
+  return core.leave(wait)
 end
 
 --- Continues a thread that waits in `suspend`, when its turn comes.
 ---@param thread thread
 function loop.resume(thread, ...)
-  local wait = suspended[thread]
-  if not wait or status(thread) == "dead" then
+  local wait = wait_in_suspend(thread)
+  if not wait then
     blame "resume: the thread does not wait in suspend"
   end
   local values = { n = select("#", ...), ... } -- there may be no room for so many
@@ -214,14 +177,18 @@ end
 ---@param name string  "INT", "TERM", "HUP", "USR1" ...
 ---@param timeout number|nil  in seconds
 ---@return true|nil, string|nil err
-function loop.signal(name, timeout) return pause(core.signal(name, timeout)) end
+function loop.signal(name, timeout)
+  local has_come, err = core.signal(name, timeout)
+  return has_come, err
+end
 
 --- Looks a name up.
 ---@param host string
 ---@param port integer|string|nil  a number or the name of a service
 ---@return { addr: string, family: string, port: integer }[]|nil, string|nil err
 function loop.resolve(host, port)
-  return pause(core.resolve(host, port and tostring(port) or ""))
+  local found, err = core.resolve(host, port and tostring(port) or "")
+  return found, err
 end
 
 loop.now = core.now
@@ -267,21 +234,25 @@ local function transfer_values(thread, values)
   return ptransfer(thread, unpack(values, 1, values.n))
 end
 
--- Whoever cannot be given the values, because there are too many, gets the error instead.
-local function go_on_with(thread, values)
-  local has_gone, ok, first, second = pcall(transfer_values, thread, values)
-  if has_gone then return take_leave(thread, ok, first, second) end
-  local refusal = ok
-  ok, first, second = pcall(throw, thread, refusal)
+-- Raises an error where the thread waits.
+local function throw_into(thread, err)
+  local ok, first, second = pcall(throw, thread, err)
   if not ok and status(thread) == "dead" then second = traceback_of(thread) end
   return take_leave(thread, ok, first, second)
 end
 
--- Whoever just waits again, which is nearly always so, costs no further call.
-local function go_on(thread, values, result, err)
+-- Whoever cannot be given the values, because there are too many, gets the error instead.
+local function go_on_with(thread, values)
+  local has_gone, ok, first, second = pcall(transfer_values, thread, values)
+  if has_gone then return take_leave(thread, ok, first, second) end
+  return throw_into(thread, ok)
+end
+
+-- What `core` leaves to be done with a thread.
+local function go_on(thread, values, ok, first, second)
   if values then return go_on_with(thread, values) end
-  local ok, first, second = ptransfer(thread, result, err)
-  if first ~= nil or not ok then return take_leave(thread, ok, first, second) end
+  if values == false then return throw_into(thread, ok) end
+  return take_leave(thread, ok, first, second)
 end
 
 local function check_main(name)
@@ -303,30 +274,36 @@ local function report_deadlock()
 end
 
 local function run_until_main()
-  local thread, values, result, err = next_ended()
-  while thread ~= main do
+  while true do
+    local thread, values, ok, first, second = core.continue_until_main()
     if not thread then return report_deadlock() end
-    go_on(thread, values, result, err)
-    thread, values, result, err = next_ended()
+    if thread == main then
+      if values then return unpack(values, 1, values.n) end
+      return first, second
+    end
+    go_on(thread, values, ok, first, second)
   end
-  if values then return unpack(values, 1, values.n) end
-  return result, err
+end
+
+local function set_main_wait(wait)
+  main_wait = wait
+  core.set_main_waits(wait ~= nil)
 end
 
 local function end_wait_in_main(wait, ok, ...)
-  main_wait = nil
+  set_main_wait(nil)
   if ok then return ... end
   suspended[main] = nil
   core.drop(wait)
   error((...), 0)
 end
 
-function wait_in_main(wait, is_suspended)
+function core.wait_in_main(wait, is_suspended)
   if main_wait then
     core.drop(wait)
     blame "main waits already, below this call"
   end
-  main_wait = wait
+  set_main_wait(wait)
   if is_suspended then suspended[main] = wait end
   return end_wait_in_main(wait, pcall(run_until_main))
 end
@@ -337,12 +314,13 @@ end
 --- report if threads are left in `suspend`, since nobody can continue them. May be called again.
 function loop.run()
   check_main "run"
-  stopped = false
-  repeat
-    local thread, values, result, err = next_ended()
-    if not thread then return report_deadlock() end
-    go_on(thread, values, result, err)
-  until stopped
+  core.set_stopped(false)
+  while true do
+    local thread, values, ok, first, second = core.continue_until_stopped()
+    if not thread then break end
+    go_on(thread, values, ok, first, second)
+  end
+  if not core.is_stopped() then report_deadlock() end
 end
 
 --- Continues every thread that is ready now; if none is, waits for the first one.
@@ -350,16 +328,17 @@ end
 ---@return boolean  is there anything left to wait for?
 function loop.step(timeout)
   check_main "step"
-  for _ = 1, core.begin_turn(timeout) do
-    local thread, values, result, err = next_ended(0)
+  local has_turn = core.begin_turn(timeout)
+  while has_turn do
+    local thread, values, ok, first, second = core.continue_for_a_turn()
     if not thread then break end
-    go_on(thread, values, result, err)
+    go_on(thread, values, ok, first, second)
   end
   return core.has_work()
 end
 
 --- `run` returns as soon as the thread that calls this waits.
-function loop.stop() stopped = true end
+function loop.stop() core.set_stopped(true) end
 
 -- Names that users of socketloop know.
 loop.newthread, loop.start, loop.current = loop.spawn, loop.run, current

@@ -1,69 +1,14 @@
 -- Sockets of LuaSocket and LuaSec with the methods and results they have, which wait in the loop
 -- where those would block. The socket itself is always non-blocking: a method tries it, waits
--- until it may be ready, and tries again.
+-- until it may be ready, and tries again. For streams `core` does so.
 --
--- An object has these fields:
---   socket          the socket of LuaSocket or LuaSec
---   descriptor      its registration, from the first wait on
---   waits_first     does `receive` wait before it tries? Not with a total timeout, nor with 0
---   has_sent        has LuaSocket taken it for one that can send?
---   block, total    its timeouts as LuaSocket knows them, in seconds; nil: none
---   is_timed        may one of them pass while it waits?
+-- An object has the socket at 1 and what `core` knows of it at 2; and a field
 --   is_unspecified  has it tried to connect in vain, with no family of its own?
 local core, _, loop = ...
-
-local pause, pause_first, watch, now = core.pause, core.pause_first, core.watch, core.now
-
--- What a socket that is not ready says, and what it waits for then.
-local to_receive = { timeout = "r", wantread = "r", wantwrite = "w" }
-local to_send = { timeout = "w", wantread = "r", wantwrite = "w" }
 
 local methods = {} -- by name; all kinds of sockets share them
 local makers = {} -- by name: of a method that waits, out of the socket's own, all of them, its name
 local classes = {} -- by the metatable of the socket
-
-local function register(self)
-  local descriptor = core.open(self.socket:getfd())
-  self.descriptor = descriptor
-  return descriptor
-end
-
--- Before the socket closes its file descriptor, or gets another one. Whoever waits gets "closed".
-local function forget(self)
-  local descriptor = self.descriptor
-  if not descriptor then return end
-  self.descriptor = nil
-  self.waits_first = false
-  core.release(descriptor)
-end
-
--- Waits until the socket may be ready, as long as its timeouts permit. Both count from the start of
--- the method; with both of them, no single wait is longer than the one with "b". That is over where
--- it is 0: otherwise the socket is looked at once more.
----@param start number|nil  when the method began, if the socket is timed
----@return true|nil, string|nil err
-local function wait_until_ready(self, mode, start)
-  local block, total = self.block, self.total
-  if block == 0 then return nil, "timeout" end
-  local timeout
-  if start and (total or block) then
-    timeout = (total or block) - (now() - start) -- `watch` takes less than 0 for 0
-    if total and block then timeout = math.min(timeout, block) end
-  end
-  return pause(watch(self.descriptor or register(self), mode, timeout))
-end
-
--- Nobody is to starve while the sockets of others are always ready: of so many calls, whoever makes
--- them, one leaves the others their turn before it tries. Each method counts by itself: to call a
--- function for it takes 7 % more instructions for a line that is echoed.
-local calls, most_calls = 0, 200
-
----@return true|nil, string|nil err
-local function give_way(self)
-  calls = 0
-  if self.block == 0 then return true end
-  return core.give_way()
-end
 
 -- What a method of LuaSocket's gave to pcall. For wrong arguments, of which the socket is none, it
 -- blames who called the method of ours with that name.
@@ -82,41 +27,40 @@ end
 
 local function delegating(name, own_method)
   local call = blaming(name, own_method)
-  return function(self, ...) return call(self.socket, ...) end
+  return function(self, ...) return call(self[1], ...) end
 end
 
 -- Makes a method that is tried again, with the same arguments, until it does not ask to wait.
-local function again(modes)
+local function again(is_sent)
   return function(own_method, _, name)
     local try = blaming(name, own_method)
     return function(self, ...)
-      local start = self.is_timed and now()
-      calls = calls + 1
-      if calls > most_calls then
-        local has_turn, err = give_way(self)
-        if not has_turn then return nil, err end
-      end
+      local start = core.start(self)
+      local has_turn, why = core.take_turn(self)
+      if not has_turn and why ~= "timeout" then return nil, why end
       while true do
-        local first, second, third = try(self.socket, ...)
-        local mode = not first and modes[second]
-        if not mode then
+        local first, second, third = try(self[1], ...)
+        local is_ready, err
+        if not first then
+          is_ready, err = core.wait_until_ready(self, second, is_sent, start)
+        end
+        if is_ready == nil and not err then
           if third ~= nil then return first, second, third end
           if second ~= nil then return first, second end
           return first
         end
-        local is_ready, err = wait_until_ready(self, mode, start)
         if not is_ready then return first, err == "timeout" and second or err end
       end
     end
   end
 end
 
-makers.receivefrom = again(to_receive)
-makers.sendto = again(to_send)
-makers.dohandshake = again(to_receive)
+makers.receivefrom = again(false)
+makers.sendto = again(true)
+makers.dohandshake = again(false)
 
 function makers.accept(...)
-  local accept = again(to_receive)(...)
+  local accept = makers.receivefrom(...)
   return function(self)
     local client, err = accept(self)
     if not client then return nil, err end
@@ -124,123 +68,20 @@ function makers.accept(...)
   end
 end
 
--- What was received in several tries.
-local function join(chunks, last)
-  chunks[#chunks + 1] = last
-  return table.concat(chunks)
-end
-
-local function is_for_all(pattern) return type(pattern) == "string" and pattern:find "^%*?a" end
-
--- Goes on after the first try, which was asked for with that pattern and prefix.
-local function receive_rest(self, receive, start, pattern, prefix, err, partial)
-  local before = prefix and #tostring(prefix) or 0
-  local chunks
-  while true do
-    self.waits_first = err == "timeout" and partial ~= nil -- not LuaSec
-      and self.block ~= 0 and not self.total
-    if partial and partial ~= "" then
-      chunks = chunks or {}
-      chunks[#chunks + 1] = partial
-      if tonumber(pattern) then pattern = pattern - #partial end
-      prefix = nil
-    end
-    local is_ready, why = wait_until_ready(self, to_receive[err], start)
-    if not is_ready then
-      if why == "timeout" then why = err end
-      return nil, why, partial and (chunks and table.concat(chunks) or partial)
-    end
-    -- The end of the stream is what "*a" waits for, and not an error. Where a try finds nothing
-    -- else it does not tell that from a connection that was cut off.
-    if chunks and err == "timeout" and is_for_all(pattern) then
-      local has_ended, what = core.has_ended(self.socket:getfd())
-      if has_ended or what then
-        local all = table.concat(chunks)
-        if has_ended and #all > before then return all, nil, nil end
-        return nil, what or "closed", all
-      end
-    end
-    local data
-    data, err, partial = receive(self.socket, pattern, prefix)
-    if data or not to_receive[err] then
-      if not chunks then return data, err, partial end
-      if data then return join(chunks, data), nil, nil end
-      local is_end = err == "closed" and partial == "" and is_for_all(pattern)
-      local all = join(chunks, partial)
-      if is_end and #all > before then return all, nil, nil end
-      return nil, err, all
-    end
-  end
-end
-
--- Patterns that are taken, besides sizes. Whatever else it is called with, `receive` may refuse: it
--- is called by pcall then, which costs more than to look. So it is, too, as long as it has not
--- waited, and `send` the first time, since the socket may not be connected; and `send` with nothing
--- or with the ends of a part. A table, say, that is sent later is blamed on this file: to look at
--- its type takes 3 % more instructions for a line.
-local patterns = { ["*l"] = true, ["*a"] = true }
-
-local function is_size(value) return type(value) == "number" and value >= 0 end
-
+-- Those of datagrams are tried again as they are.
 function makers.receive(receive, own_methods, name)
-  if own_methods.receivefrom then return again(to_receive)(receive, own_methods, name) end
-  local dirty, receive_or_blame = own_methods.dirty, blaming(name, receive)
-  return function(self, pattern, prefix)
-    local socket, start = self.socket, self.is_timed and now()
-    local try = receive
-    if not self.waits_first or prefix ~= nil
-      or pattern ~= nil and not patterns[pattern] and not is_size(pattern) then
-      try = receive_or_blame
-    end
-    -- Once it had to wait, what is not in LuaSocket's buffer is not expected to be there already:
-    -- a try in vain costs more than the wait. The wait is that of wait_until_ready, without a call
-    -- of it: 5 %, as above.
-    if self.waits_first and not prefix and pattern ~= 0 and not dirty(socket) then
-      local is_ready, why = pause_first(watch(self.descriptor, "r", self.block))
-      if not is_ready then
-        if why == "timeout" then return try(socket, pattern) end -- it may be no pattern at all
-        return nil, why, ""
-      end
-    else
-      calls = calls + 1
-      if calls > most_calls then
-        local has_turn, why = give_way(self)
-        if not has_turn then return nil, why, tostring(prefix or "") end
-      end
-    end
-    local data, err, partial = try(socket, pattern, prefix)
-    if data or not to_receive[err] then return data, err, partial end
-    return receive_rest(self, receive, start, pattern, prefix, err, partial)
-  end
+  if own_methods.receivefrom then return again(false)(receive, own_methods, name) end
+  return core.make_receive(receive, blaming(name, receive), own_methods.dirty)
 end
 
 function makers.send(send, own_methods, name)
-  if own_methods.sendto then return again(to_send)(send, own_methods, name) end
-  local send_or_blame = blaming(name, send)
-  return function(self, data, first, last)
-    local start = self.is_timed and now()
-    local try = send
-    if not self.has_sent or not data or first ~= nil then try = send_or_blame end
-    calls = calls + 1
-    if calls > most_calls then
-      local has_turn, why = give_way(self)
-      if not has_turn then return nil, why, first and first - 1 or 0 end
-    end
-    while true do
-      local sent, err, sent_before = try(self.socket, data, first, last)
-      if try ~= send and sent then self.has_sent = true end
-      local mode = not sent and to_send[err]
-      if not mode then return sent, err, sent_before end
-      if sent_before then first = sent_before + 1 end
-      local is_ready, why = wait_until_ready(self, mode, start)
-      if not is_ready then return nil, why == "timeout" and err or why, sent_before end
-    end
-  end
+  if own_methods.sendto then return again(true)(send, own_methods, name) end
+  return core.make_send(send, blaming(name, send))
 end
 
 -- Does it take addresses of any family? LuaSocket makes no file descriptor for such a socket before
 -- it has an address, and until then says that it is of IPv4.
-local function takes_any(self) return self.is_unspecified or self.socket:getfd() < 0 end
+local function takes_any(self) return self.is_unspecified or self[1]:getfd() < 0 end
 
 local unknown_host = "host or service not provided, or not known"
 
@@ -252,7 +93,7 @@ local function addresses_of(self, host)
   local found, err = loop.resolve(host)
   if not found then return nil, err end
   if takes_any(self) then return found end
-  local family = self.socket:getfamily() == "inet6" and "inet6" or "inet"
+  local family = self[1]:getfamily() == "inet6" and "inet6" or "inet"
   local fitting = {}
   for _, address in ipairs(found) do
     if address.family == family then
@@ -265,14 +106,14 @@ end
 
 -- One address. The second try gives the outcome of the first.
 local function connect_to(self, ...)
-  forget(self) -- LuaSocket may open another file descriptor
-  local start = self.is_timed and now()
-  local result, err = hand_over("connect", pcall(self.socket.connect, self.socket, ...))
+  core.release(self) -- LuaSocket may open another file descriptor
+  local start = core.start(self)
+  local result, err = hand_over("connect", pcall(self[1].connect, self[1], ...))
   -- A UNIX socket that cannot connect at once is destroyed by LuaSocket.
-  while not result and err == "timeout" and self.socket:getfd() >= 0 do
-    local is_ready, why = wait_until_ready(self, "w", start)
+  while not result and err == "timeout" and self[1]:getfd() >= 0 do
+    local is_ready, why = core.wait_until_ready(self, err, true, start)
     if not is_ready then return nil, why end
-    result, err = self.socket:connect(...)
+    result, err = self[1]:connect(...)
     if err == "already connected" then return 1 end
   end
   if result then return result end
@@ -282,22 +123,24 @@ end
 -- Another object of LuaSocket's, since the one that tried in vain keeps the family of the address
 -- that it tried, and what it began.
 local function begin_again(self)
-  forget(self)
-  self.socket:close()
-  self.socket, self.has_sent = loop.tcp().socket, false
+  core.release(self)
+  self[1]:close()
+  self[1] = loop.tcp()[1]
+  core.forget_socket(self)
 end
 
 function methods:connect(host, port)
   if port == nil then return connect_to(self, host) end
   local addresses, err = addresses_of(self, host)
   if not addresses then return nil, err end
-  if self.socket:getfd() < 0 then self.is_unspecified = true end
+  if self[1]:getfd() < 0 then self.is_unspecified = true end
   for _, address in ipairs(addresses) do
-    if self.is_unspecified and self.socket:getfd() >= 0 then begin_again(self) end
+    if self.is_unspecified and self[1]:getfd() >= 0 then begin_again(self) end
     local result
     result, err = connect_to(self, address.addr, port)
     -- Who does not want to wait here goes on with what has begun.
-    local goes_on = err == "timeout" and (self.block == 0 or self.total == 0)
+    local block, total = core.timeouts(self)
+    local goes_on = err == "timeout" and (block == 0 or total == 0)
     if result or goes_on then self.is_unspecified = false end
     if result then return result end
     if goes_on or err == "closed" or err == "cancelled" then break end
@@ -330,38 +173,30 @@ local function timeout_of(value)
   return value and value >= 0 and value or nil
 end
 
-local function is_timed(block, total) return block ~= 0 and (block or total) ~= nil end
-
 function methods:settimeout(value, mode)
-  local socket = self.socket
+  local socket = self[1]
   hand_over("settimeout", pcall(socket.settimeout, socket, value, mode)) -- it knows what is wrong
   socket:settimeout(0, "b")
   socket:settimeout(-1, "t")
-  self.waits_first = false
-  if (mode or "b"):find "^b" then
-    self.block = timeout_of(value)
-  else
-    self.total = timeout_of(value)
-  end
-  self.is_timed = is_timed(self.block, self.total)
+  core.set_timeout(self, mode or "b", timeout_of(value))
   return 1
 end
 
-function methods:gettimeout() return self.block or -1, self.total or -1 end
+function methods:gettimeout() return core.timeouts(self) end
 
-function methods:getfd() return self.socket:getfd() end -- without pcall: `wait` calls it
+function methods:getfd() return self[1]:getfd() end -- without pcall: `wait` calls it
 
 function methods:close()
-  forget(self)
-  return self.socket:close()
+  core.release(self)
+  return self[1]:close()
 end
 
 function methods:setfd(fd)
-  forget(self)
-  return self.socket:setfd(fd)
+  core.release(self)
+  return self[1]:setfd(fd)
 end
 
-local function show(self) return "coro.loop: " .. tostring(self.socket) end
+local function show(self) return "coro.loop: " .. tostring(self[1]) end
 
 -- The class for a kind of socket: its own methods, those that would block replaced.
 local function class_of(kind)
@@ -407,17 +242,7 @@ function loop.wrap(socket)
   if kind.__index.gettimeout then
     block, total = socket:gettimeout()
   end
-  block, total = timeout_of(block), timeout_of(total)
   socket:settimeout(0, "b")
   socket:settimeout(-1, "t")
-  return setmetatable({
-    socket = socket,
-    descriptor = nil,
-    waits_first = false,
-    has_sent = false,
-    block = block,
-    total = total,
-    is_timed = is_timed(block, total),
-    is_unspecified = false,
-  }, class)
+  return setmetatable({ socket, core.new_state(timeout_of(block), timeout_of(total)) }, class)
 end

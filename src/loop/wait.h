@@ -32,11 +32,30 @@ enum class outcome : std::uint8_t {
 };
 
 struct descriptor;
+struct socket_state;
 
 struct address {
   std::string text;
   unsigned port;
   bool is_v6;
+};
+
+// What the loop tries when the wait is over, before it continues who waits: a method of a socket.
+// The rest of it stands in the frame of that method (streams.cpp).
+struct attempt {
+  enum class method : std::uint8_t { none, receive, send };
+
+  method which = method::none;
+  bool is_first = false;       // nothing was tried before the wait
+  bool gives_way = false;      // the wait was to leave others their turn
+  bool writes = false;         // the direction that the last try asks for
+  bool has_partial = false;    // receive: did the last try say what had come?
+  int arguments = 0;           // of the method, besides the socket
+  const char* said = nullptr;  // and why it came no further: "timeout", "wantread", "wantwrite"
+  int chunks = 0;              // receive: so many were received before
+  double start = 0;            // when the method was called, if it has a timeout
+  std::size_t before = 0;      // receive: the size of the prefix; send: up to where it has sent
+  socket_state* on = nullptr;
 };
 
 struct wait {
@@ -53,6 +72,7 @@ struct wait {
   descriptor* on = nullptr;
   wait* next = nullptr;  // in the list of those that have ended
   timer alarm;
+  loop::attempt attempt;
   std::error_code error;
   std::unique_ptr<std::vector<address>> found;
 };

@@ -56,7 +56,7 @@ template <waiting how>
 int transfer_plainly(lua_State* L) {
   runtime& rt = runtime_of_plain_function(L);
   lua_State* to = lua::by_layout::thread_argument(L);
-  if (to == nullptr && lua_isnil(L, 1)) to = rt.host.suspended;
+  if (to == nullptr && lua_isnil(L, 1) && !host_is_buried(rt)) to = rt.host.suspended;
   if (to == nullptr) return transfer_as(L, how);
   return transfer_plainly_to<how>(L, rt, to, lua::by_layout::count(L) - 1);
 }

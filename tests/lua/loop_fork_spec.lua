@@ -64,7 +64,7 @@ describe("a forked child", function()
       b:settimeout(0.001)
       assert(not b:receive())
       in_child(function()
-        b.socket:close()
+        b[1]:close()
         print(loop.wait(b, "r"))
       end)
       a:send "line\n"

@@ -1,0 +1,143 @@
+// The loop itself: continues who waited, as long as they just wait again. What else comes of it is
+// left to loop.lua.
+#include <algorithm>
+#include <optional>
+
+#include "loop/edge.h"
+#include "loop/streams.h"
+
+namespace luacoro::loop {
+namespace {
+
+enum class until : std::uint8_t { stopped, turn_is_over, main_goes_on };
+
+std::optional<clock::time_point> limit_of(double timeout) {
+  if (!(timeout >= 0)) return {};
+  return clock::now() + std::chrono::duration_cast<clock::duration>(
+                            std::chrono::duration<double>(std::min(timeout, 1e9)));
+}
+
+bool is_fresh(lua_State* T) {
+  lua_Debug frame;
+  return lua_status(T) == 0 && lua_getstack(T, 0, &frame) == 0 && lua_gettop(T) == 1;
+}
+
+// Does the thread still wait there? Whoever continued it meanwhile, its wait is over. Main, if it
+// is T, waits in the function that calls this.
+bool is_in_wait(lua_State* L, const loop_state& state, lua_State* T, const wait& w) {
+  if (T == nullptr) return false;
+  if (T == L || state.coro->mark_of(state.coro, T) == &w) return true;
+  return w.has_values && is_fresh(T);
+}
+
+// Threads that waited go on, one after the other, until one of them did not just wait again: the
+// results are the thread and what loop.lua is to do with it,
+//   values            it is to be continued with them, a table with a count
+//   false, err        this is to be thrown into it
+//   nil, ok, ...      what ptransfer returned when it was continued
+//   nil, true, ...    main goes on, with what it waited for
+// and none if the loop is to be left, or if nothing can end.        MAY RAISE (memory), MAY SWITCH.
+template <until end>
+int continue_threads(lua_State* L) {
+  enum slot : int { ptransfer = 1, threads, thread, result };
+  loop_state& state = state_of_function(L);
+  engine& of = *state.of;
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(ptransfer_upvalue));
+  lua_pushvalue(L, lua_upvalueindex(threads_upvalue));
+  for (;;) {
+    lua_settop(L, threads);
+    if (end == until::stopped && state.is_stopped) return 0;
+    if (end == until::turn_is_over && of.is_turn_over()) return 0;
+    wait* w = nullptr;
+    guarded(L, [&] { w = of.next({}); });
+    if (w == nullptr) return 0;
+    lua_rawgeti(L, threads, w->index);
+    lua_State* T = lua_tothread(L, thread);
+    const bool goes_on = is_in_wait(L, state, T, *w);
+    if (w->has_values) {
+      lua_rawgeti(L, lua_upvalueindex(values_upvalue), w->index);
+      forget(L, values_upvalue, *w);
+    } else if (T != L) {
+      lua_pushvalue(L, ptransfer);
+      lua_pushvalue(L, thread);
+    } else {
+      lua_pushnil(L);
+      lua_pushboolean(L, 1);
+    }
+    int n = 0;
+    if (goes_on && w->attempt.which != attempt::method::none) {
+      n = try_again(L, of, T, *w);
+      if (n == waits_again) continue;
+    } else if (goes_on && !w->has_values) {
+      n = push_outcome(L, *w);
+    }
+    const bool is_to_be_left = w->has_values || T == L;
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, threads, w->index);
+    of.recycle(*w);
+    if (!goes_on) continue;
+    if (n == has_failed) {
+      lua_pushboolean(L, 0);
+      lua_replace(L, result);
+      lua_replace(L, result + 1);
+      return 3;
+    }
+    if (is_to_be_left) return lua_gettop(L) - threads;
+    lua_call(L, n + 1, 3);
+    if (lua_toboolean(L, result) == 0 || !lua_isnil(L, result + 1)) {
+      lua_pushnil(L);
+      lua_insert(L, result);
+      return 5;
+    }
+  }
+}
+
+// begin_turn([timeout]) -> has anything ended?
+int begin_turn(lua_State* L) {
+  engine& of = engine_of_function(L);
+  const double timeout = check_timeout(L, 1, "step");
+  std::size_t ended = 0;
+  guarded(L, [&] { ended = of.begin_turn(limit_of(timeout)); });
+  lua_pushboolean(L, ended != 0);
+  return 1;
+}
+
+// has_work() -> boolean: is there anything that has ended or can?
+int has_work(lua_State* L) {
+  lua_pushboolean(L, engine_of_function(L).has_work());
+  return 1;
+}
+
+// set_stopped(boolean)
+int set_stopped(lua_State* L) {
+  state_of_function(L).is_stopped = lua_toboolean(L, 1) != 0;
+  return 0;
+}
+
+// is_stopped() -> boolean
+int is_stopped(lua_State* L) {
+  lua_pushboolean(L, state_of_function(L).is_stopped);
+  return 1;
+}
+
+// set_main_waits(boolean)
+int set_main_waits(lua_State* L) {
+  state_of_function(L).main_waits = lua_toboolean(L, 1) != 0;
+  return 0;
+}
+
+}  // namespace
+
+const luaL_Reg continuing_functions[] = {
+    {"continue_until_stopped", continue_threads<until::stopped>},
+    {"continue_for_a_turn", continue_threads<until::turn_is_over>},
+    {"continue_until_main", continue_threads<until::main_goes_on>},
+    {"begin_turn", begin_turn},
+    {"has_work", has_work},
+    {"set_stopped", set_stopped},
+    {"is_stopped", is_stopped},
+    {"set_main_waits", set_main_waits},
+    {nullptr, nullptr}};
+
+}  // namespace luacoro::loop

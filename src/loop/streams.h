@@ -1,0 +1,15 @@
+// `receive` and `send` of streams, which are tried by the loop while their caller waits.
+// Floor 5.
+#pragma once
+
+#include "loop/edge.h"
+
+namespace luacoro::loop {
+
+// Tries the method that T waits in, since its wait has ended. The number of results, which T is to
+// be continued with; or -1, and the wait goes on; or -2, and T is to get the error that is on top.
+//                                                                                          [-0, +r]
+enum tried : int { waits_again = -1, has_failed = -2 };
+int try_again(lua_State* L, engine& of, lua_State* T, wait& w);
+
+}  // namespace luacoro::loop
