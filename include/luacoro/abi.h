@@ -230,7 +230,10 @@ static inline const luacoro_abi* luacoro_load(lua_State* L) {
   }
   coro = (const luacoro_abi*)lua_touserdata(L, -1);
   lua_pop(L, 1);
-  if (coro == NULL) luaL_error(L, "coro is older than this module (it has no C functions)");
+  if (coro == NULL) {
+    luaL_error(L, "coro is older than this module (it has no C functions)");
+    return NULL; /* not reached */
+  }
   if (coro->version != LUACORO_ABI_VERSION)
     luaL_error(L, "coro offers other C functions than this module needs (version %d, not %d)",
                (int)coro->version, LUACORO_ABI_VERSION);

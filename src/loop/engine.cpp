@@ -300,8 +300,6 @@ void engine::end(wait& w, outcome result) noexcept {
   ++ended_;
 }
 
-void engine::begin_again(wait& w) noexcept { w.result = outcome::none; }
-
 void engine::recycle(wait& w) noexcept {
   w.result = outcome::none;
   w.in_use = false;

@@ -43,8 +43,6 @@ class engine {
   // Ends it. It is told by `next`.
   void end(wait& w, outcome result) noexcept;
   void recycle(wait& w) noexcept;
-  // It has ended, and goes on: for something new.
-  void begin_again(wait& w) noexcept;
   // Is this the address of a wait?
   [[nodiscard]] bool knows(const void* address) const noexcept;
   // By its index.

@@ -434,7 +434,7 @@ int try_again(lua_State* L, engine& of, lua_State* T, wait& w) {
   if (lua_pcall(L, lua_gettop(L) - top - 1, LUA_MULTRET, 0) != 0) return has_failed;
   const int n = lua_gettop(L) - top;
   if (n > 0) return n;
-  of.begin_again(w);
+  w.result = outcome::none;
   start_attempt(L, of, w);
   return waits_again;
 }
