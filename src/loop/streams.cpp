@@ -304,7 +304,7 @@ int wait_for_in_main(lua_State* L, engine& of, attempt a) {
 // To be returned by the method.                                   MAY RAISE, MAY SWITCH.
 int wait_for(lua_State* L, const loop_state& state, const attempt& a) {
   push_method(L, own_upvalue);
-  if (!a.gives_way) register_if_open(L, *state.of, socket, *a.on);
+  register_if_open(L, *state.of, socket, *a.on);
   if (L == state.coro->main) return wait_for_in_main(L, *state.of, a);
   wait& w = begin(L, *state.of);
   w.attempt = a;

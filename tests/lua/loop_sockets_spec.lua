@@ -296,6 +296,35 @@ describe("a wrapped TCP socket", function()
     assert.is_true(turns > 10)
   end)
 
+  it("leaves others their turn also if it never had to wait before", function()
+    local got
+    with_pair(function(a, b)
+      local fresh_end, fresh = connected()
+      fresh_end:send "first\n"
+      loop.sleep(0)
+      assert.are.equal("first", (fresh:receive()))
+      -- So many calls, of which the last leaves others their turn.
+      local function send_until_others_run()
+        local calls, has_run = 0, false
+        loop.spawn(function() has_run = true end)
+        repeat
+          a:send "x"
+          calls = calls + 1
+        until has_run
+        return calls
+      end
+      send_until_others_run()
+      local calls = send_until_others_run()
+      for _ = 1, calls - 1 do a:send "x" end
+      loop.timeout(0.001, function() fresh_end:send "second\n" end)
+      got = fresh:receive()
+      fresh:close()
+      fresh_end:close()
+      b:close()
+    end)
+    assert.are.equal("second", got)
+  end)
+
   it("is ready for handlers, too, that are called while main waits", function()
     local a, b = connected()
     loop.spawn(function() b:receive() end) -- which has to wait: the next ones expect that
