@@ -46,6 +46,11 @@ def idle_kilobytes(figures):
     return taken and taken / 1000
 
 
+def idle_kilobytes_of_loop(figures):
+    taken = figures.of("loop", "idle")
+    return taken and (taken - figures.of("loop", "idle, LuaSocket")) / 1000
+
+
 def beside_idle(case):
     def find(figures):
         alone = figures.of("loop", case)
@@ -74,6 +79,8 @@ TARGETS = [
      lambda f: f.ratio("loop", ["instructions"], "luv chunks")),
     ("echo, time to cqueues", (1.0, 1.0, 1.0), lambda f: f.ratio("loop", ["echo"], "cqueues")),
     ("KB of an idle connection", (3.5, 3.5, 3.5), idle_kilobytes),
+    ("the same without LuaSocket's own", (3.5, 3.5, 3.5), idle_kilobytes_of_loop),
+    ("bytes of it to cqueues", (1.0, 1.0, 1.0), lambda f: f.ratio("loop", ["idle"], "cqueues")),
     ("echo beside 10,000 idle, to alone", (1.05, 1.05, 1.05), beside_idle("echo")),
     ("the same, instructions", (1.05, 1.05, 1.05), beside_idle("instructions")),
 ]

@@ -37,17 +37,21 @@ struct file_identity {
 struct descriptor {
   explicit descriptor(const executor& of, int number) : fd(number), stream(of, number) {}
 
-  static constexpr std::size_t operation_size = 112;
+  // Of an operation of Asio's.
+  struct memory {
+    alignas(std::max_align_t) std::array<std::byte, 112> bytes;
+  };
 
   const int fd;
   asio::posix::basic_stream_descriptor<executor> stream;
-  std::array<std::vector<wait*>, 2> waiting;
+  std::array<wait*, 2> waiting{};  // the first ones
   std::array<bool, 2> watched{};
-  alignas(std::max_align_t) std::array<std::array<std::byte, operation_size>, 2> operations;
-  bool is_open = true;           // false: freed when nothing of Asio's is pending any more
-  bool is_temporary = false;     // released when nobody waits for it
-  file_identity file;            // of a temporary one
-  descriptor** owner = nullptr;  // where its address is kept; cleared when it is released
+  memory to_read;
+  std::unique_ptr<memory> to_write;  // most never wait for that
+  bool is_open = true;               // false: freed when nothing of Asio's is pending any more
+  bool is_temporary = false;         // released when nobody waits for it
+  file_identity file;                // of a temporary one
+  descriptor** owner = nullptr;      // where its address is kept; cleared when it is released
   std::list<descriptor>::iterator self;
 };
 

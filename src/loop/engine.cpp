@@ -44,10 +44,11 @@ struct engine::on_ready {
     explicit in_place(const in_place<Other>& other) noexcept : d(other.d), which(other.which) {}
 
     T* allocate(std::size_t n) const {
-      static_assert(sizeof(T) <= descriptor::operation_size);
-      static_assert(alignof(T) <= alignof(std::max_align_t));
+      static_assert(sizeof(T) <= sizeof(descriptor::memory));
+      static_assert(alignof(T) <= alignof(descriptor::memory));
       if (n != 1) throw std::bad_alloc();
-      return reinterpret_cast<T*>(d->operations[which].data());
+      descriptor::memory& at = which == reading ? d->to_read : *d->to_write;
+      return reinterpret_cast<T*>(at.bytes.data());
     }
     void deallocate(T*, std::size_t) const noexcept {}
     bool operator==(const in_place& other) const noexcept {
@@ -64,11 +65,11 @@ struct engine::on_ready {
       return;
     }
     // `end` takes them out of the list; the last one may release the descriptor.
-    auto& waiting = d->waiting[which];
-    for (std::size_t left = waiting.size(); left > 0; --left) {
-      wait& w = *waiting.front();
-      w.error = why;
-      of->end(w, why ? outcome::failed : outcome::ready);
+    for (wait* w = d->waiting[which]; w != nullptr;) {
+      wait* next = w->next_waiting[which];
+      w->error = why;
+      of->end(*w, why ? outcome::failed : outcome::ready);
+      w = next;
     }
   }
 };
@@ -166,7 +167,9 @@ void engine::expect(wait& w) noexcept {
 }
 
 void engine::watch(wait& w, descriptor& d, direction which) {
-  d.waiting[which].push_back(&w);
+  wait** last = &d.waiting[which];
+  while (*last != nullptr) last = &(*last)->next_waiting[which];
+  *last = &w;
   w.on = &d;
   w.watches[which] = true;
   if (!d.watched[which]) start_watching(d, which);
@@ -193,6 +196,7 @@ void engine::watch(wait& w, int fd, bool reads, bool writes) {
 }
 
 void engine::start_watching(descriptor& d, direction which) {
+  if (which == writing && !d.to_write) d.to_write = std::make_unique<descriptor::memory>();
   d.stream.async_wait(which == reading ? asio::posix::descriptor_base::wait_read
                                        : asio::posix::descriptor_base::wait_write,
                       on_ready{this, &d, which});
@@ -273,16 +277,14 @@ void engine::unlink(wait& w) noexcept {
   if (d == nullptr) return;
   for (const direction which : {reading, writing}) {
     if (!w.watches[which]) continue;
-    auto& waiting = d->waiting[which];
-    if (waiting.size() == 1) {
-      waiting.clear();
-    } else {
-      waiting.erase(std::find(waiting.begin(), waiting.end(), &w));
-    }
+    wait** place = &d->waiting[which];
+    while (*place != &w) place = &(*place)->next_waiting[which];
+    *place = std::exchange(w.next_waiting[which], nullptr);
     w.watches[which] = false;
   }
   w.on = nullptr;
-  if (d->is_temporary && d->waiting[reading].empty() && d->waiting[writing].empty()) release(*d);
+  if (d->is_temporary && d->waiting[reading] == nullptr && d->waiting[writing] == nullptr)
+    release(*d);
 }
 
 void engine::end(wait& w, outcome result) noexcept {
@@ -364,8 +366,8 @@ void engine::release(descriptor& d) noexcept {
   d.is_temporary = false;
   by_fd_[index] = nullptr;
   if (d.owner != nullptr) *d.owner = nullptr;
-  for (auto& waiting : d.waiting) {
-    while (!waiting.empty()) end(*waiting.front(), outcome::closed);
+  for (const direction which : {reading, writing}) {
+    while (d.waiting[which] != nullptr) end(*d.waiting[which], outcome::closed);
   }
   d.stream.release();  // what is pending will be told to be aborted
   free_if_idle(d);

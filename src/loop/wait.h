@@ -70,7 +70,8 @@ struct wait {
   bool has_values = false;        // the Lua side has values for whoever waits
   std::array<bool, 2> watches{};  // by direction
   descriptor* on = nullptr;
-  wait* next = nullptr;  // in the list of those that have ended
+  std::array<wait*, 2> next_waiting{};  // by direction, of those who wait for the descriptor
+  wait* next = nullptr;                 // in the list of those that have ended
   timer alarm;
   loop::attempt attempt;
   std::error_code error;
