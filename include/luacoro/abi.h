@@ -190,20 +190,22 @@ struct luacoro_abi {
   int (*protect)(const luacoro_abi* coro, lua_State* L, luacoro_function f, void* data, int n);
 
   /* 1 if the thread waits in a function of coro, suspended or for one that it resumed: then it is
-   * not current, and nothing may be done with its stack. Else 0. */
+   * not current, and nothing may be done with its stack but for what `leave` permits. Else 0. */
   int (*waits)(const luacoro_abi* coro, lua_State* thread);
 
   /* Waits that take no C stack. */
 
-  /* transfer, as the last thing that a C function does, with no frame below that has anything left
-   * to do: `return coro->leave(coro, L, to, n, mark);` The results of the C function are the values
-   * that somebody continues the thread with. While it waits, its stack has the values of the C
-   * function at their indices, without the n that were passed: they may be read and replaced, to
-   * keep there what whoever continues it needs. `mark` tells such a wait from others; NULL: none.
-   * [-n] MAY RAISE (as `transfer`), MAY SWITCH. */
+  /* transfer, as the last thing that a lua_CFunction does: `return coro->leave(coro, L, to, n,
+   * mark);` Its results are the values that somebody continues the thread with. On most versions of
+   * Lua `leave` does not return: nothing in C or C++ between that function and this call may have
+   * anything left to do. While the thread waits, its stack has the values of the function at their
+   * indices, without the n that were passed: they may be read and replaced, to keep there what
+   * whoever continues it needs. `mark` tells such a wait from others; NULL: none.
+   * [-n] MAY RAISE (as `transfer`; "stack overflow"), MAY SWITCH. */
   int (*leave)(const luacoro_abi* coro, lua_State* L, lua_State* to, int n, const void* mark);
 
-  /* The mark of the `leave` that the thread is suspended in; NULL if it is not in one. [-0, +0] */
+  /* The mark of the `leave` that the thread, not NULL, is suspended in; NULL if it is in none.
+   * [-0, +0] */
   const void* (*mark_of)(const luacoro_abi* coro, lua_State* thread);
 };
 

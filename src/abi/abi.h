@@ -1,7 +1,7 @@
 // The table of C functions (include/luacoro/abi.h) of a universe.
-// Floor 4. Its functions call those of the module, as Lua does: there is no second way to switch.
-// They are called by lua_call: nobody who waits in one can be unmounted, so no C frame is lost.
-// Only `leave` is for C functions that have nothing to do any more.
+// Floor 4. Its functions call those of the module by lua_call, as Lua does: nobody who waits in one
+// can be unmounted, so no C frame is lost. Only `leave` departs in the frame of its caller, which
+// has nothing left to do, as the module's functions do in theirs.
 #pragma once
 
 #include <luacoro/abi.h>

@@ -67,7 +67,7 @@ int suspend_on_waiter(lua_State* L) {
   runtime& rt = runtime_of_function(L);
   const abi& self = *static_cast<abi*>(lua_touserdata(L, lua_upvalueindex(2)));
   auto& waiter = *static_cast<luacoro_waiter*>(lua::address_at(L, 2));
-  lua_settop(L, 1);
+  lua_settop(L, 1);  // its address would stand where a mark does
   if (waiter.state == waiting_state || waiter.state == used)
     return luaL_error(L, "waiter was used already: each wait takes its own");
   lua_State* to = check_target_argument(L, rt);

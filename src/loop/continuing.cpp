@@ -22,12 +22,38 @@ bool is_fresh(lua_State* T) {
   return lua_status(T) == 0 && lua_getstack(T, 0, &frame) == 0 && lua_gettop(T) == 1;
 }
 
-// Does the thread still wait there? Whoever continued it meanwhile, its wait is over. Main, if it
-// is T, waits in the function that calls this.
-bool is_in_wait(lua_State* L, const loop_state& state, lua_State* T, const wait& w) {
+// Does the thread still wait there? Whoever continued it meanwhile, its wait is over.
+bool is_in_wait(const loop_state& state, lua_State* T, const wait& w) {
   if (T == nullptr) return false;
-  if (T == L || state.coro->mark_of(state.coro, T) == &w) return true;
-  return w.has_values && is_fresh(T);
+  if (T == state.coro->main) return state.main_wait == &w;
+  return state.coro->mark_of(state.coro, T) == &w || (w.has_values && is_fresh(T));
+}
+
+// The thread of the wait goes on, or will never.
+void end_continuing(lua_State* L, loop_state& state, int threads) {
+  wait* w = state.continuing;
+  if (w == nullptr) return;  // somebody else did so, while the thread ran
+  state.continuing = nullptr;
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, threads, w->index);
+  state.of->recycle(*w);
+}
+
+// An error came between: its thread has not gone on. What was read for it is lost.
+void put_back_continuing(loop_state& state) noexcept {
+  wait* w = state.continuing;
+  if (w == nullptr) return;
+  state.continuing = nullptr;
+  if (w->attempt.which != attempt::method::none) w->result = outcome::cancelled;
+  w->attempt.which = attempt::method::none;
+  state.of->put_back(*w);
+}
+
+// The values that its thread is to get.                                                    [-0, +1]
+int push_values(lua_State* L, const wait& w) {
+  lua_rawgeti(L, lua_upvalueindex(values_upvalue), w.index);
+  forget(L, values_upvalue, w);
+  return 1;
 }
 
 // Threads that waited go on, one after the other, until one of them did not just wait again: the
@@ -42,6 +68,7 @@ int continue_threads(lua_State* L) {
   enum slot : int { ptransfer = 1, threads, thread, result };
   loop_state& state = state_of_function(L);
   engine& of = *state.of;
+  put_back_continuing(state);
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(ptransfer_upvalue));
   lua_pushvalue(L, lua_upvalueindex(threads_upvalue));
@@ -52,39 +79,36 @@ int continue_threads(lua_State* L) {
     wait* w = nullptr;
     guarded(L, [&] { w = of.next({}); });
     if (w == nullptr) return 0;
+    state.continuing = w;
     lua_rawgeti(L, threads, w->index);
     lua_State* T = lua_tothread(L, thread);
-    const bool goes_on = is_in_wait(L, state, T, *w);
-    if (w->has_values) {
-      lua_rawgeti(L, lua_upvalueindex(values_upvalue), w->index);
-      forget(L, values_upvalue, *w);
-    } else if (T != L) {
-      lua_pushvalue(L, ptransfer);
-      lua_pushvalue(L, thread);
-    } else {
+    const bool goes_on = is_in_wait(state, T, *w);
+    if (!goes_on || w->has_values) {
+      const int n = w->has_values ? push_values(L, *w) : 0;
+      end_continuing(L, state, threads);
+      if (goes_on) return 1 + n;
+      continue;
+    }
+    if (T == L) {
       lua_pushnil(L);
       lua_pushboolean(L, 1);
+      const int n = push_outcome(L, *w);
+      end_continuing(L, state, threads);
+      return 3 + n;
     }
-    int n = 0;
-    if (goes_on && w->attempt.which != attempt::method::none) {
-      n = try_again(L, of, T, *w);
-      if (n == waits_again) continue;
-    } else if (goes_on && !w->has_values) {
-      n = push_outcome(L, *w);
-    }
-    const bool is_to_be_left = w->has_values || T == L;
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, threads, w->index);
-    of.recycle(*w);
-    if (!goes_on) continue;
+    lua_pushvalue(L, ptransfer);
+    lua_pushvalue(L, thread);
+    const bool is_tried = w->attempt.which != attempt::method::none;
+    const int n = is_tried ? try_again(L, state, T, *w) : push_outcome(L, *w);
+    if (n == waits_again) continue;
     if (n == has_failed) {
+      end_continuing(L, state, threads);
       lua_pushboolean(L, 0);
-      lua_replace(L, result);
-      lua_replace(L, result + 1);
+      lua_insert(L, -2);
       return 3;
     }
-    if (is_to_be_left) return lua_gettop(L) - threads;
     lua_call(L, n + 1, 3);
+    end_continuing(L, state, threads);
     if (lua_toboolean(L, result) == 0 || !lua_isnil(L, result + 1)) {
       lua_pushnil(L);
       lua_insert(L, result);
@@ -121,9 +145,9 @@ int is_stopped(lua_State* L) {
   return 1;
 }
 
-// set_main_waits(boolean)
-int set_main_waits(lua_State* L) {
-  state_of_function(L).main_waits = lua_toboolean(L, 1) != 0;
+// set_main_wait(wait or nil)
+int set_main_wait(lua_State* L) {
+  state_of_function(L).main_wait = lua_touserdata(L, 1);
   return 0;
 }
 
@@ -137,7 +161,7 @@ const luaL_Reg continuing_functions[] = {
     {"has_work", has_work},
     {"set_stopped", set_stopped},
     {"is_stopped", is_stopped},
-    {"set_main_waits", set_main_waits},
+    {"set_main_wait", set_main_wait},
     {nullptr, nullptr}};
 
 }  // namespace luacoro::loop

@@ -30,8 +30,9 @@ constexpr int upvalues = ptransfer_upvalue;
 struct loop_state {
   engine* of = nullptr;  // null after the Lua state was closed
   const luacoro_abi* coro = nullptr;
-  const void* sockets = nullptr;  // the metatable's address
-  bool main_waits = false;        // it cannot do so again, below
+  const void* sockets = nullptr;    // the metatable's address
+  const void* main_wait = nullptr;  // that main is in: it cannot wait again, below
+  wait* continuing = nullptr;       // that is over, until its thread has gone on
   bool is_stopped = false;
   unsigned calls = 0;  // of methods that did not wait, since somebody did (streams.cpp)
 };
@@ -93,8 +94,9 @@ double check_timeout(lua_State* L, int index, const char* function);
 // The number of a descriptor; -1 for what is none.
 int to_fd(lua_State* L, int index);
 
-// A wait of the current thread.                                        MAY RAISE (memory). [-0, +0]
-wait& begin(lua_State* L, engine& of);
+// A wait of the current thread.        MAY RAISE (memory; the thread cannot wait for main). [-0,
+// +0]
+wait& begin(lua_State* L, const loop_state& state);
 // A wait of the thread on top, which is kept alive by it.              MAY RAISE (memory). [-1, +0]
 wait& begin_for(lua_State* L, engine& of);
 // The loop has nothing of it any more. Its record is used again.
@@ -110,12 +112,13 @@ void wait_in_main(lua_State* L, wait& w);
 template <typename F>
 int wait_for(lua_State* L, F f) {
   const loop_state& state = state_of_function(L);
-  wait& w = begin(L, *state.of);
+  wait& w = begin(L, state);
   start(L, *state.of, w, [&] { f(*state.of, w); });
   return leave(L, state, w);
 }
 
-// What the functions that wait return: true or what was found, or nil and why not.         [-0, +2]
+// What the functions that wait return: true or what was found, or nil and why not. The number of
+// them.                                                             MAY RAISE (memory). [-0, +1..2]
 int push_outcome(lua_State* L, const wait& w);
 
 // The functions of each file, for push_functions.

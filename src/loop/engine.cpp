@@ -415,6 +415,13 @@ wait* engine::next(std::optional<clock::time_point> limit) {
   return w;
 }
 
+void engine::put_back(wait& w) noexcept {
+  w.next = first_ended_;
+  first_ended_ = &w;
+  if (last_ended_ == nullptr) last_ended_ = &w;
+  ++ended_;
+}
+
 std::size_t engine::begin_turn(std::optional<clock::time_point> limit) {
   if (!run_until_ended(limit)) return 0;
   if (expected_ != 0) poll();

@@ -43,6 +43,8 @@ class engine {
   // Ends it. It is told by `next`.
   void end(wait& w, outcome result) noexcept;
   void recycle(wait& w) noexcept;
+  // `next` gave it, and gives it again first.
+  void put_back(wait& w) noexcept;
   // Is this the address of a wait?
   [[nodiscard]] bool knows(const void* address) const noexcept;
   // By its index.

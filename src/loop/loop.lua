@@ -287,7 +287,7 @@ end
 
 local function set_main_wait(wait)
   main_wait = wait
-  core.set_main_waits(wait ~= nil)
+  core.set_main_wait(wait)
 end
 
 local function end_wait_in_main(wait, ok, ...)

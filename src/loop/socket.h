@@ -15,6 +15,7 @@ struct socket_state {
   bool waits_first = false;  // does `receive` wait before it tries? Not with a total timeout
   bool can_receive = false;  // LuaSocket has taken it for one that can: it raises nothing there
   bool can_send = false;
+  bool is_collected = false;  // it cannot be registered any more
 
   // May a timeout pass while it waits?
   [[nodiscard]] bool is_timed() const noexcept { return block != 0 && (block > 0 || total >= 0); }
@@ -23,7 +24,8 @@ struct socket_state {
   // For the next wait of a method that was called then.
   [[nodiscard]] double time_left(double start) const noexcept {
     if (!is_timed()) return no_timeout;
-    const double left = (total >= 0 ? total : block) - (now_in_seconds() - start);
+    const double passed = start != 0 ? now_in_seconds() - start : 0;  // 0: it had no timeout then
+    const double left = (total >= 0 ? total : block) - passed;
     return std::max(total >= 0 && block >= 0 ? std::min(left, block) : left, 0.0);
   }
 };
@@ -44,7 +46,7 @@ void watch_socket(engine& of, wait& w, const socket_state& s, bool writes, doubl
 
 // May the current thread wait now? Main may not while it does.
 [[nodiscard]] inline bool may_wait(lua_State* L, const loop_state& state) noexcept {
-  return L != state.coro->main || !state.main_waits;
+  return L != state.coro->main || state.main_wait == nullptr;
 }
 
 // Nobody is to starve while the sockets of others are always ready: of so many calls of methods

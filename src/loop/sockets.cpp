@@ -107,7 +107,7 @@ socket_state& check_socket(lua_State* L) {
 }
 
 void register_if_open(lua_State* L, engine& of, int socket, socket_state& s) {
-  if (s.registered != nullptr) return;
+  if (s.registered != nullptr || s.is_collected) return;
   lua_getfield(L, socket, "getfd");
   lua_pushvalue(L, socket);
   lua_call(L, 1, 1);
@@ -136,9 +136,11 @@ readiness readiness_of(lua_State* L, int index, bool sends) noexcept {
 }
 
 int collect_socket(lua_State* L) {
-  const auto* s = static_cast<socket_state*>(lua_touserdata(L, 1));
+  auto* s = static_cast<socket_state*>(lua_touserdata(L, 1));
   const auto& state = *static_cast<loop_state*>(lua_touserdata(L, lua_upvalueindex(state_upvalue)));
-  if (s != nullptr && state.of != nullptr) release_if_registered(*state.of, *s);
+  if (s == nullptr || state.of == nullptr) return 0;
+  release_if_registered(*state.of, *s);
+  s->is_collected = true;
   return 0;
 }
 

@@ -241,8 +241,7 @@ int fail_in_time(lua_State* L, lua_State* T, attempt& a) {
 }
 
 // The wait of an attempt begins.                                       MAY RAISE (memory). [-0, +0]
-void start_attempt(lua_State* L, engine& of, wait& w) {
-  const attempt& a = w.attempt;
+void start_attempt(lua_State* L, engine& of, wait& w, const attempt& a) {
   const socket_state& s = *a.on;
   // The first one is no longer than what LuaSocket calls so: there is no time for the whole then.
   const double timeout = a.is_first ? s.block : s.time_left(a.start);
@@ -280,12 +279,10 @@ int try_after(lua_State* L, lua_State* T, attempt& a, outcome result) {
 }
 
 // In main, which waits by running the loop and tries for itself.
-int wait_for_in_main(lua_State* L, engine& of, attempt a) {
+int wait_for_in_main(lua_State* L, const loop_state& state, attempt a) {
   for (;;) {
-    wait& w = begin(L, of);
-    w.attempt = a;
-    start_attempt(L, of, w);
-    w.attempt.which = attempt::method::none;
+    wait& w = begin(L, state);
+    start_attempt(L, *state.of, w, a);
     wait_in_main(L, w);
     outcome result = outcome::ready;
     if (!lua_toboolean(L, -2)) {
@@ -305,10 +302,10 @@ int wait_for_in_main(lua_State* L, engine& of, attempt a) {
 int wait_for(lua_State* L, const loop_state& state, const attempt& a) {
   push_method(L, own_upvalue);
   register_if_open(L, *state.of, socket, *a.on);
-  if (L == state.coro->main) return wait_for_in_main(L, *state.of, a);
-  wait& w = begin(L, *state.of);
+  if (L == state.coro->main) return wait_for_in_main(L, state, a);
+  wait& w = begin(L, state);
   w.attempt = a;
-  start_attempt(L, *state.of, w);
+  start_attempt(L, *state.of, w, a);
   return leave(L, state, w);
 }
 
@@ -413,14 +410,14 @@ int make_send(lua_State* L) {
 
 }  // namespace
 
-int try_again(lua_State* L, engine& of, lua_State* T, wait& w) {
+int try_again(lua_State* L, loop_state& state, lua_State* T, wait& w) {
   const int top = lua_gettop(L);
   attempt& a = w.attempt;
   if (lua_touserdata(T, known) != a.on) {  // by debug.setlocal
     lua_pushliteral(L, "the socket of the method that waits was changed");
     return has_failed;
   }
-  // Nearly always there is a line or the like now.
+  // Nearly always there is a line or the like now, and no more calls are needed.
   if (a.is_first && w.result == outcome::ready) {
     a.is_first = false;
     if (lua_pcall(L, push_call(L, T, a), LUA_MULTRET, 0) != 0) return has_failed;
@@ -434,8 +431,9 @@ int try_again(lua_State* L, engine& of, lua_State* T, wait& w) {
   if (lua_pcall(L, lua_gettop(L) - top - 1, LUA_MULTRET, 0) != 0) return has_failed;
   const int n = lua_gettop(L) - top;
   if (n > 0) return n;
+  state.continuing = nullptr;
   w.result = outcome::none;
-  start_attempt(L, of, w);
+  start_attempt(L, *state.of, w, a);
   return waits_again;
 }
 

@@ -8,8 +8,8 @@ namespace luacoro::loop {
 
 // Tries the method that T waits in, since its wait has ended. The number of results, which T is to
 // be continued with; or -1, and the wait goes on; or -2, and T is to get the error that is on top.
-//                                                                                          [-0, +r]
+//                                                                 MAY RAISE (memory). [-0, +r]
 enum tried : int { waits_again = -1, has_failed = -2 };
-int try_again(lua_State* L, engine& of, lua_State* T, wait& w);
+int try_again(lua_State* L, loop_state& state, lua_State* T, wait& w);
 
 }  // namespace luacoro::loop

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdarg>
+#include <limits>
 
 #include "loop/edge.h"
 
@@ -130,7 +131,7 @@ wait* check_wait(lua_State* L) {
 
 // park() -> wait: for `wake`. The current thread is to `leave` for it
 int park(lua_State* L) {
-  lua_pushlightuserdata(L, &begin(L, engine_of_function(L)));
+  lua_pushlightuserdata(L, &begin(L, state_of_function(L)));
   return 1;
 }
 
@@ -153,7 +154,7 @@ int drop(lua_State* L) {
   return 0;
 }
 
-// The wait that the thread is in; null if it is in none.
+// The wait that the thread is in; null if it is in none of this loop's.
 wait* wait_of(const loop_state& state, lua_State* T) {
   const void* mark = state.coro->mark_of(state.coro, T);
   if (mark == nullptr || !state.of->knows(mark)) return nullptr;
@@ -261,9 +262,15 @@ wait& begin_for(lua_State* L, engine& of) {
   return *w;
 }
 
-wait& begin(lua_State* L, engine& of) {
+wait& begin(lua_State* L, const loop_state& state) {
+  // Under a standard resume in main, say: there is nobody to leave for.
+  if (L != state.coro->main && state.coro->can_wait(state.coro, L) == 0) {
+    lua_getfield(L, lua_upvalueindex(core_upvalue), "blame");
+    lua_pushliteral(L, "attempt to wait outside a coroutine that coro runs");
+    lua_call(L, 1, 0);
+  }
   lua_pushthread(L);
-  return begin_for(L, of);
+  return begin_for(L, *state.of);
 }
 
 void forget(lua_State* L, upvalue table, const wait& w) {
@@ -284,7 +291,6 @@ void wait_in_main(lua_State* L, wait& w) {
   lua_call(L, 1, 2);
 }
 
-// What the functions that wait return: true or what was found, or nil and why not.         [-0, +2]
 int push_outcome(lua_State* L, const wait& w) {
   switch (w.result) {
     case outcome::ready:

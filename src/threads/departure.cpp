@@ -128,7 +128,7 @@ int arrive_otherwise(lua_State* L, runtime& rt) {
   if (rt.arriving == arrival::with_error) lua::raise(L);
   // Asked to unmount: the ticket of a mounted thread makes room for the other kind.
   const carrier& here = *rt.current;
-  lua_pop(L, needs_anchor(rt, here.resumer) ? 2 : 1);
+  lua_pop(L, size_of_ticket(rt, L, {.on = rt.current}));
   push_unmounted_ticket(rt, L, here.how, here.wait, {here.resumer, here.depth});
   return lua::yield_frame(L, arrive_unmounted, rt);
 }

@@ -36,7 +36,8 @@ struct departure {
 };
 
 // So many values fit on the Lua stack of any thread that coro suspended or that is fresh: a C
-// function has LUA_MINSTACK slots, of which at most 7 are taken by what belongs to a ticket.
+// function of coro's has LUA_MINSTACK slots, of which at most 7 are taken by what belongs to a
+// ticket; for those of others, `leave_with_mark` makes that room.
 inline constexpr int sure_room = lua::free_slots - 7;
 
 // Is there room for n values, or was it made? Nothing is raised.

@@ -35,8 +35,8 @@ void link_to_departing(runtime& rt, lua_State* T, lua_State* departing) noexcept
   }
   carrier* on = carrier_below(rt, T, at);
   if (on == nullptr) return;
-  // Below the ticket stands the anchor of the resumer that it had.
-  lua_pop(on->suspended, needs_anchor(rt, on->resumer) ? 2 : 1);
+  // The base's own thread, if that is nested in another, stays.
+  lua_pop(on->suspended, size_of_ticket(rt, on->base, {.on = on}));
   on->resumer = link.resumer;
   on->depth = link.depth;
   push_mounted_ticket(rt, on->suspended, *on);

@@ -247,6 +247,15 @@ static int l_leave(lua_State* L) {
   return coro->leave(coro, L, check_thread(L, 1), lua_gettop(L) - 3, mark);
 }
 
+/* leave_full() -> what somebody continues it with; its frame has hardly any room left */
+static int l_leave_full(lua_State* L) {
+  const luacoro_abi* coro = luacoro_load(L);
+  int i;
+  lua_settop(L, 0);
+  for (i = 0; i < LUA_MINSTACK - 4; i++) lua_pushinteger(L, i);
+  return coro->leave(coro, L, NULL, 0, &marks[1]);
+}
+
 /* mark_of(thread) -> the mark, or 0 */
 static int l_mark_of(lua_State* L) {
   const luacoro_abi* coro = luacoro_load(L);
@@ -321,6 +330,7 @@ int luaopen_waiting(lua_State* L) {
   set(L, "can_wait", l_can_wait);
   set(L, "protect", l_protect);
   set(L, "leave", l_leave);
+  set(L, "leave_full", l_leave_full);
   set(L, "mark_of", l_mark_of);
   set(L, "exchange", l_exchange);
   lua_pushcfunction(L, l_load);

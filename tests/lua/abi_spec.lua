@@ -488,6 +488,25 @@ describe("a C function that leaves", function()
     coro.transfer(thread)
   end)
 
+  it("has room for values wherever it stands on its Lua stack", function()
+    local function descend(depth)
+      if depth == 0 then return waiting.leave_full() end
+      return (select("#", descend(depth - 1, depth)))
+    end
+    for depth = 1, 120 do
+      local inner
+      start(function()
+        return coro.wrap(function()
+          inner = coro.current()
+          return descend(depth)
+        end)()
+      end)
+      assert.are.equal(1, waiting.mark_of(inner))
+      local got = pack(coro.transfer(inner, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13))
+      assert.are.same({ n = 2, "ended", depth == 1 and 13 or 1 }, got)
+    end
+  end)
+
   it("raises what is thrown, and can be closed", function()
     local thread = leaving(1, "kept")
     local ok, err = coro.ptransfer(thread, 1)

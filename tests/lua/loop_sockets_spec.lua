@@ -194,6 +194,21 @@ describe("a wrapped TCP socket", function()
     assert.are.same({ n = 3, nil, "timeout", "sec" }, result)
   end)
 
+  it("takes a timeout that is set while it waits from then on", function()
+    local got = {}
+    with_pair(function(a)
+      got[1] = pack(a:receive())
+      got[2] = pack(a:receive())
+    end, function(a, b)
+      loop.sleep(0.01)
+      a:settimeout(0.1)
+      b:send "part"
+      loop.sleep(0.01)
+      b:send " of it\nmore"
+    end)
+    assert.are.same({ { n = 3, "part of it" }, { n = 3, nil, "timeout", "more" } }, got)
+  end)
+
   it("looks once where its whole time is 0", function()
     local server = assert(loop.bind("127.0.0.1", 0))
     local _, port = server:getsockname()
@@ -398,6 +413,26 @@ describe("a wrapped TCP socket", function()
       b:close()
     end)
     assert.are.same({ n = 3, "answer", nil, nil }, result)
+  end)
+
+  it("is closed for finalizers that run after it was collected", function()
+    local server = assert(socket.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    local client = assert(socket.connect("127.0.0.1", port))
+    local got
+    local function collect()
+      local raw = assert(server:accept())
+      local box = {}
+      -- Finalizers are called for the last object first.
+      box[2] = fixture.with_finalizer(function() got = pack(box[1]:receive()) end)
+      box[1] = loop.wrap(raw)
+      box[1]:settimeout(0.01)
+    end
+    collect()
+    for _ = 1, 3 do collectgarbage() end
+    if got then assert.are.same({ n = 3, nil, "closed", "" }, got) end
+    client:close()
+    server:close()
   end)
 
   it("is forgotten when it is collected, and its number used again", function()

@@ -331,6 +331,47 @@ describe("wait", function()
     b:close()
   end)
 
+  it("is refused where there is nobody to leave for", function()
+    local function blamed(f)
+      local ok, err = pcall(fixture.standard.wrap(f))
+      assert.is_false(ok)
+      return err
+    end
+    local text = "loop_spec.lua:%d+: attempt to wait outside a coroutine that coro runs"
+    assert.matches(text, blamed(function() return loop.sleep(1), "no tail call" end))
+    assert.matches(text, blamed(function() return loop.wait(0, "r"), "no tail call" end))
+    assert.is_false(loop.step(0))
+  end)
+
+  it("is not lost to whoever cannot be continued now", function()
+    local settings = coro.configure { warm_stacks = 0 }
+    local done = {}
+    local plain = loop.spawn(function() done.plain = loop.sleep(0.002) end)
+    loop.step(0)
+    local limit = coro.stats().mounted + 3
+    coro.configure { max_stacks = limit }
+    for i = 1, limit do
+      loop.spawn(function()
+        table.sort({ 2, 1 }, function(a, b)
+          done[i] = loop.sleep(0.02)
+          return a < b
+        end)
+      end)
+    end
+    local failures = 0
+    while true do
+      local ok, err = pcall(loop.run)
+      if ok then break end
+      assert.matches("too many C stacks", err)
+      failures = failures + 1
+      coro.configure { max_stacks = limit + 10 }
+    end
+    coro.configure(settings)
+    assert.is_true(failures > 0)
+    assert.is_true(done.plain)
+    assert.are.equal("dead", coro.status(plain))
+  end)
+
   it("is told what cannot be waited for", function()
     local closed = socket.udp()
     closed:close()
