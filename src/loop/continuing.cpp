@@ -101,6 +101,10 @@ int continue_threads(lua_State* L) {
     const bool is_tried = w->attempt.which != attempt::method::none;
     const int n = is_tried ? try_again(L, state, T, *w) : push_outcome(L, *w);
     if (n == waits_again) continue;
+    if (n == is_gone) {
+      end_continuing(L, state, threads);
+      continue;
+    }
     if (n == has_failed) {
       end_continuing(L, state, threads);
       lua_pushboolean(L, 0);

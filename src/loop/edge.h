@@ -94,8 +94,10 @@ double check_timeout(lua_State* L, int index, const char* function);
 // The number of a descriptor; -1 for what is none.
 int to_fd(lua_State* L, int index);
 
-// A wait of the current thread.        MAY RAISE (memory; the thread cannot wait for main). [-0,
+// Under a standard resume in main, say, there is nobody to leave for.       MAY RAISE (then). [-0,
 // +0]
+void check_may_wait(lua_State* L, const loop_state& state);
+// A wait of the current thread.                                        MAY RAISE (memory). [-0, +0]
 wait& begin(lua_State* L, const loop_state& state);
 // A wait of the thread on top, which is kept alive by it.              MAY RAISE (memory). [-1, +0]
 wait& begin_for(lua_State* L, engine& of);
@@ -112,6 +114,7 @@ void wait_in_main(lua_State* L, wait& w);
 template <typename F>
 int wait_for(lua_State* L, F f) {
   const loop_state& state = state_of_function(L);
+  check_may_wait(L, state);
   wait& w = begin(L, state);
   start(L, *state.of, w, [&] { f(*state.of, w); });
   return leave(L, state, w);

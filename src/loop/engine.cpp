@@ -65,12 +65,7 @@ struct engine::on_ready {
       return;
     }
     // `end` takes them out of the list; the last one may release the descriptor.
-    for (wait* w = d->waiting[which]; w != nullptr;) {
-      wait* next = w->next_waiting[which];
-      w->error = why;
-      of->end(*w, why ? outcome::failed : outcome::ready);
-      w = next;
-    }
+    of->end_waiting(*d, which, why);
   }
 };
 
@@ -201,6 +196,17 @@ void engine::start_watching(descriptor& d, direction which) {
                                        : asio::posix::descriptor_base::wait_write,
                       on_ready{this, &d, which});
   d.watched[which] = true;
+}
+
+void engine::wake_readers(descriptor& d) noexcept { end_waiting(d, reading, {}); }
+
+void engine::end_waiting(descriptor& d, direction which, const std::error_code& why) noexcept {
+  for (wait* w = d.waiting[which]; w != nullptr;) {
+    wait* next = w->next_waiting[which];
+    w->error = why;
+    end(*w, why ? outcome::failed : outcome::ready);
+    w = next;
+  }
 }
 
 void engine::alarm(wait& w, double seconds) {

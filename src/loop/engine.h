@@ -36,6 +36,8 @@ class engine {
   void watch(wait& w, descriptor& d, direction which);
   void watch(wait& w, descriptor& d, bool reads, bool writes);
   void watch(wait& w, int fd, bool reads, bool writes);
+  // Who waits for that is to look: something has come in another way.
+  void wake_readers(descriptor& d) noexcept;
   void alarm(wait& w, double seconds);
   void resolve(wait& w, const std::string& host, const std::string& port);
   void expect_signal(wait& w, int number);
@@ -95,6 +97,7 @@ class engine {
   descriptor& add(int fd);
   descriptor& add_temporary(int fd);
   void start_watching(descriptor& d, direction which);
+  void end_waiting(descriptor& d, direction which, const std::error_code& why) noexcept;
   void await_signal(caught_signal& s);
   void unlink(wait& w) noexcept;
   void free_if_idle(descriptor& d) noexcept;

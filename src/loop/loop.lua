@@ -257,6 +257,7 @@ end
 
 local function check_main(name)
   if current() then blame(name .. ": the loop runs in main, where errors of all threads arrive") end
+  if main_wait then blame(name .. ": main waits already, below this call") end
 end
 
 local function report_deadlock()

@@ -46,7 +46,8 @@ void watch_socket(engine& of, wait& w, const socket_state& s, bool writes, doubl
 
 // May the current thread wait now? Main may not while it does.
 [[nodiscard]] inline bool may_wait(lua_State* L, const loop_state& state) noexcept {
-  return L != state.coro->main || state.main_wait == nullptr;
+  if (L == state.coro->main) return state.main_wait == nullptr;
+  return state.coro->can_wait(state.coro, L) != 0;
 }
 
 // Nobody is to starve while the sockets of others are always ready: of so many calls of methods

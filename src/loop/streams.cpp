@@ -66,10 +66,13 @@ bool is_plain_receive(lua_State* L) {
   }
 }
 
-// Whoever waits there may be looked at, and changed, by debug.setlocal.
+// The frame of who waits may be changed by debug.setlocal; and whatever is called or allocates may
+// run hooks and finalizers, which may continue the thread.
 void check_unchanged(lua_State* L, bool is_unchanged) {
   if (!is_unchanged) luaL_error(L, "what the method waits for was changed");
 }
+
+bool is_there(lua_State* T, const attempt& a) { return lua_touserdata(T, known) == a.on; }
 
 void push_chunks(lua_State* L, lua_State* T) {
   lua_pushvalue(T, chunks);
@@ -81,6 +84,7 @@ void push_chunks(lua_State* L, lua_State* T) {
 void add_chunk(lua_State* L, lua_State* T, attempt& a) {
   if (a.chunks == 0) {
     lua_newtable(L);
+    check_unchanged(L, is_there(T, a));
     lua_pushvalue(L, -1);
     lua_xmove(L, T, 1);
     lua_replace(T, chunks);
@@ -129,27 +133,14 @@ std::size_t size_of(lua_State* L, int index) {
 }
 
 // The end of the stream is what "*a" waits for, and not an error. Where a try finds nothing else it
-// does not tell that from a connection that was cut off. The number of results, or waits_again if
-// there is more, or may be.                                            MAY RAISE (memory). [-0, +r]
-int look_for_end(lua_State* L, lua_State* T, attempt& a) {
-  if (a.chunks == 0 || a.on->registered == nullptr || !is_for_all(T)) return waits_again;
-  if (std::strcmp(a.said, "timeout") != 0) return waits_again;
+// does not tell that from a connection that was cut off: why it was, or 0.
+int look_for_cut(lua_State* T, const attempt& a) {
+  if (a.chunks == 0 || a.on->registered == nullptr || !is_for_all(T)) return 0;
+  if (std::strcmp(a.said, "timeout") != 0) return 0;
   char next;
   const ssize_t n = ::recv(a.on->registered->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT);
   const int why = errno;
-  if (n > 0 || (n < 0 && (why == EAGAIN || why == EWOULDBLOCK || why == EINTR))) return waits_again;
-  lua_pushliteral(L, "");
-  join(L, T, a);
-  if (n == 0 && size_of(L, -1) > a.before) {
-    lua_pushnil(L);
-    lua_pushnil(L);
-  } else {
-    lua_pushnil(L);
-    lua_insert(L, -2);
-    lua_pushstring(L, n == 0 || why == ECONNRESET ? "closed" : std::strerror(why));
-    lua_insert(L, -2);
-  }
-  return 3;
+  return n >= 0 || why == EAGAIN || why == EWOULDBLOCK || why == EINTR ? 0 : why;
 }
 
 // What a try returned, from index `from` on: results of the method, or waits_again.
@@ -167,7 +158,12 @@ int take_received(lua_State* L, lua_State* T, attempt& a, int from) {
                         size_of(L, from + 2) == 0 && is_for_all(T);
     if (is_done) lua_pushvalue(L, from);
     join(L, T, a);
-    if (is_done || (is_end && size_of(L, -1) > a.before)) {
+    if (!is_done && !(is_end && size_of(L, -1) > a.before)) return 3;
+    if (a.cut_off != 0) {
+      lua_pushnil(L);
+      lua_pushstring(L, a.cut_off == ECONNRESET ? "closed" : std::strerror(a.cut_off));
+      lua_pushvalue(L, -3);
+    } else {
       lua_pushnil(L);
       lua_pushnil(L);
     }
@@ -180,11 +176,12 @@ int take_received(lua_State* L, lua_State* T, attempt& a, int from) {
   s.waits_first =
       std::strcmp(to_be.said, "timeout") == 0 && a.has_partial && s.block != 0 && !(s.total >= 0);
   if (const auto size = a.has_partial ? size_of(L, from + 2) : 0; size > 0) {
+    add_chunk(L, T, a);
+    check_unchanged(L, is_there(T, a));
     if (lua_isnumber(T, pattern) != 0) {
       lua_pushnumber(T, lua_tonumber(T, pattern) - static_cast<lua_Number>(size));
       lua_replace(T, pattern);
     }
-    add_chunk(L, T, a);
     lua_pushnil(T);
     lua_replace(T, prefix);
   }
@@ -214,6 +211,7 @@ int take_sent(lua_State* L, lua_State* T, attempt& a, int from) {
   if (lua_isnumber(L, from + 2) != 0) {
     a.before = static_cast<std::size_t>(lua_tonumber(L, from + 2));
     a.arguments = std::max(a.arguments, first - self);
+    check_unchanged(L, is_there(T, a));
     lua_pushnumber(T, static_cast<lua_Number>(a.before) + 1);
     lua_replace(T, first);
   }
@@ -227,6 +225,12 @@ bool is_receive(const attempt& a) noexcept { return a.which == attempt::method::
 
 int take_results(lua_State* L, lua_State* T, attempt& a, int from) {
   return is_receive(a) ? take_received(L, T, a, from) : take_sent(L, T, a, from);
+}
+
+// What one received may have left something in LuaSocket's buffer for others who wait to receive.
+void wake_others(engine& of, const attempt& a) noexcept {
+  descriptor* d = a.on->registered;
+  if (is_receive(a) && d != nullptr && d->waiting[reading] != nullptr) of.wake_readers(*d);
 }
 
 // What the method returns when its wait has ended for the reason on top.                  [-1, +3]
@@ -262,6 +266,7 @@ bool is_to_try(const attempt& a, outcome result) noexcept {
 // before one if there are none. `is_last`: it is not to wait any more.
 //                                                                      MAY RAISE (memory). [-r, +n]
 int conclude(lua_State* L, lua_State* T, attempt& a, int from, bool is_last) {
+  check_unchanged(L, is_there(T, a));
   const int n = take_results(L, T, a, from);
   if (n != waits_again || !(is_last || a.on->block == 0)) return n;
   return fail_in_time(L, T, a);
@@ -271,8 +276,7 @@ int conclude(lua_State* L, lua_State* T, attempt& a, int from, bool is_last) {
 int try_after(lua_State* L, lua_State* T, attempt& a, outcome result) {
   const bool is_last = a.is_first && result == outcome::timeout;
   a.is_first = a.gives_way = false;
-  if (const int n = a.said != nullptr ? look_for_end(L, T, a) : waits_again; n != waits_again)
-    return n;
+  a.cut_off = a.said != nullptr ? look_for_cut(T, a) : 0;
   const int from = lua_gettop(L) + 1;
   lua_call(L, push_call(L, T, a), LUA_MULTRET);
   return conclude(L, T, a, from, is_last);
@@ -320,10 +324,13 @@ int try_at_once(lua_State* L, loop_state& state, attempt& a, bool may_refuse) {
   lua_call(L, a.arguments + 1, LUA_MULTRET);
   if (!lua_isnil(L, own)) {
     (is_receive(a) ? a.on->can_receive : a.on->can_send) = true;
+    wake_others(*state.of, a);
     return lua_gettop(L) - own + 1;
   }
   const int n = conclude(L, L, a, own, false);
-  return n != waits_again ? n : wait_for(L, state, a);
+  if (n != waits_again) return n;
+  check_may_wait(L, state);
+  return wait_for(L, state, a);
 }
 
 // The frame of a method that takes so many arguments besides the socket. MAY RAISE ("bad self").
@@ -413,24 +420,27 @@ int make_send(lua_State* L) {
 int try_again(lua_State* L, loop_state& state, lua_State* T, wait& w) {
   const int top = lua_gettop(L);
   attempt& a = w.attempt;
-  if (lua_touserdata(T, known) != a.on) {  // by debug.setlocal
-    lua_pushliteral(L, "the socket of the method that waits was changed");
-    return has_failed;
-  }
+  int status = 0;
+  bool is_concluded = false;
   // Nearly always there is a line or the like now, and no more calls are needed.
   if (a.is_first && w.result == outcome::ready) {
     a.is_first = false;
-    if (lua_pcall(L, push_call(L, T, a), LUA_MULTRET, 0) != 0) return has_failed;
-    const int n = lua_gettop(L) - top;
-    if (n > 0 && !lua_isnil(L, top + 1)) return n;
+    status = lua_pcall(L, push_call(L, T, a), LUA_MULTRET, 0);
+    is_concluded = status != 0 || lua_gettop(L) == top || !lua_isnil(L, top + 1);
   }
-  lua_getfield(L, lua_upvalueindex(core_upvalue), "conclude_wait");
-  lua_pushnumber(L, w.index);
-  lua_insert(L, top + 1);
-  lua_insert(L, top + 1);
-  if (lua_pcall(L, lua_gettop(L) - top - 1, LUA_MULTRET, 0) != 0) return has_failed;
-  const int n = lua_gettop(L) - top;
-  if (n > 0) return n;
+  if (!is_concluded) {
+    lua_getfield(L, lua_upvalueindex(core_upvalue), "conclude_wait");
+    lua_pushnumber(L, w.index);
+    lua_insert(L, top + 1);
+    lua_insert(L, top + 1);
+    status = lua_pcall(L, lua_gettop(L) - top - 1, LUA_MULTRET, 0);
+  }
+  if (!is_there(T, a) && state.coro->mark_of(state.coro, T) != &w) return is_gone;
+  if (status != 0) return has_failed;
+  if (const int n = lua_gettop(L) - top; n > 0 || is_concluded) {
+    wake_others(*state.of, a);
+    return n;
+  }
   state.continuing = nullptr;
   w.result = outcome::none;
   start_attempt(L, *state.of, w, a);

@@ -55,6 +55,7 @@ struct attempt {
   int chunks = 0;              // receive: so many were received before
   double start = 0;            // when the method was called, if it has a timeout
   std::size_t before = 0;      // receive: the size of the prefix; send: up to where it has sent
+  int cut_off = 0;             // receive: why the connection was, if that is known
   socket_state* on = nullptr;
 };
 

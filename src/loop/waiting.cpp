@@ -131,7 +131,9 @@ wait* check_wait(lua_State* L) {
 
 // park() -> wait: for `wake`. The current thread is to `leave` for it
 int park(lua_State* L) {
-  lua_pushlightuserdata(L, &begin(L, state_of_function(L)));
+  const loop_state& state = state_of_function(L);
+  check_may_wait(L, state);
+  lua_pushlightuserdata(L, &begin(L, state));
   return 1;
 }
 
@@ -262,13 +264,14 @@ wait& begin_for(lua_State* L, engine& of) {
   return *w;
 }
 
+void check_may_wait(lua_State* L, const loop_state& state) {
+  if (L == state.coro->main || state.coro->can_wait(state.coro, L) != 0) return;
+  lua_getfield(L, lua_upvalueindex(core_upvalue), "blame");
+  lua_pushliteral(L, "attempt to wait outside a coroutine that coro runs");
+  lua_call(L, 1, 0);
+}
+
 wait& begin(lua_State* L, const loop_state& state) {
-  // Under a standard resume in main, say: there is nobody to leave for.
-  if (L != state.coro->main && state.coro->can_wait(state.coro, L) == 0) {
-    lua_getfield(L, lua_upvalueindex(core_upvalue), "blame");
-    lua_pushliteral(L, "attempt to wait outside a coroutine that coro runs");
-    lua_call(L, 1, 0);
-  }
   lua_pushthread(L);
   return begin_for(L, *state.of);
 }

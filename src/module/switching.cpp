@@ -89,7 +89,7 @@ int edges::ptransfer(lua_State* L) { return transfer_plainly<waiting::ptransfer>
 int leave_with_mark(lua_State* L, runtime& rt, lua_State* to, int n, const void* mark) {
   if (to == nullptr) to = rt.current == &rt.host ? L : thread_of_host(rt);
   // Whoever waits is taken to have as much room as a function of coro's own has.
-  luaL_checkstack(L, lua::free_slots + 1, "no room to wait");
+  if (!lua_checkstack(L, lua::free_slots + 1)) raise_text(L, "stack overflow (no room to wait)");
   lua::push_address(L, mark);
   if (n > 0) lua_insert(L, -n - 1);
   if (!rt.layout.is_known) return transfer_to(L, rt, to, n, waiting::transfer);

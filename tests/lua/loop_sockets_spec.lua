@@ -1,6 +1,6 @@
 -- Sockets of LuaSocket that wait in the loop: the methods, results and timeouts that they have.
 local fixture = require "fixture"
-local pack = fixture.pack
+local coro, pack = fixture.coro, fixture.pack
 local loop, peers, socket = require "coro.loop", require "peers", require "socket"
 
 -- Two ends of a connection, wrapped.
@@ -354,6 +354,87 @@ describe("a wrapped TCP socket", function()
     assert.is_true(loop.sleep(0))
     assert.are.equal(1000, sent)
     assert.are.equal(("x"):rep(1000), got)
+    a:close()
+    b:close()
+  end)
+
+  it("waits in main, where handlers cannot run the loop then", function()
+    local a, b = connected()
+    local errs = {}
+    for _, run in ipairs { loop.run, loop.step } do
+      loop.spawn_with(function()
+        errs[#errs + 1] = select(2, pcall(run))
+        b:send "line\n"
+      end, function() error "expected" end)
+      assert.are.same({ n = 3, "line" }, pack(a:receive()))
+    end
+    assert.matches("run: main waits already, below this call", errs[1])
+    assert.matches("step: main waits already, below this call", errs[2])
+    a:close()
+    b:close()
+  end)
+
+  it("is read for nobody who was continued meanwhile", function()
+    local a, b = connected()
+    local is_receive = {} -- of LuaSocket, before a socket is connected and after
+    local made = socket.tcp()
+    for _, luasocket in ipairs { made, a[1] } do
+      is_receive[getmetatable(luasocket).__index.receive] = true
+    end
+    made:close()
+    local is_armed, got
+    local thread = loop.spawn(function()
+      got = a:receive()
+      coro.yield()
+    end)
+    loop.spawn(function()
+      loop.sleep(0.001)
+      is_armed = true
+      b:send "part"
+      loop.sleep(0.002)
+    end)
+    debug.sethook(coro.main, function()
+      if not is_armed or not is_receive[debug.getinfo(2, "f").func] then return end
+      is_armed = false
+      coro.resume(thread, "continued")
+    end, "c")
+    loop.run()
+    debug.sethook(coro.main)
+    assert.are.equal("continued", got)
+    a:close()
+    b:close()
+  end)
+
+  it("is read by several threads, each of which gets what is left in the buffer", function()
+    local got, rest = {}, {}
+    with_pair(function(a) got[1] = a:receive() end, function(a, b)
+      loop.sleep(0.001)
+      b:send "x\ny\n"
+      got[2] = a:receive("*l", "")
+    end)
+    table.sort(got)
+    assert.are.same({ "x", "y" }, got)
+
+    with_pair(function(a) rest[1] = a:receive "*a" end, function(a, b)
+      loop.sleep(0.001)
+      b:send "xx"
+      loop.sleep(0.001)
+      b:send "12345"
+      local start = loop.now()
+      repeat until loop.now() - start > 0.01
+      rest[2] = a:receive(2, "p")
+      b:close()
+    end)
+    assert.are.same({ "xx2345", "p1" }, rest)
+  end)
+
+  it("sends where its thread cannot wait, as long as it need not", function()
+    local a, b = connected()
+    local send = fixture.standard.wrap(function()
+      for _ = 1, 1000 do assert(a:send "x") end
+      return "sent"
+    end)
+    assert.are.equal("sent", send())
     a:close()
     b:close()
   end)
