@@ -48,7 +48,7 @@ def idle_kilobytes(figures):
 
 def idle_kilobytes_of_loop(figures):
     taken = figures.of("loop", "idle")
-    return taken and (taken - figures.of("loop", "idle, LuaSocket")) / 1000
+    return taken and (taken - figures.of("loop", "idle, LuaSocket", "luasocket")) / 1000
 
 
 def beside_idle(case):
