@@ -529,16 +529,6 @@ describe("a C function that leaves", function()
     assert.is_not_nil(err:find("cannot transfer to dead coroutine", 1, true))
   end)
 
-  it("takes no C stack while it waits", function()
-    local warm_stacks = coro.configure().warm_stacks
-    coro.configure { warm_stacks = 0 }
-    local before = coro.stats().mounted
-    for _ = 1, 100 do leaving(1, "kept") end
-    local more = coro.stats().mounted - before
-    coro.configure { warm_stacks = warm_stacks }
-    assert.are.equal(0, more)
-  end)
-
   it("takes a C stack where a C function below it is not done", function()
     local got
     start(function()

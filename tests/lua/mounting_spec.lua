@@ -1,4 +1,5 @@
 local fixture = require "fixture"
+local waiting = require "waiting"
 local coro, collect = fixture.coro, fixture.collect
 
 local function generator()
@@ -47,6 +48,18 @@ describe("threads that could be unmounted", function()
     local threads = ring(10, 3)
     assert.are.equal(mounted, coro.stats().mounted)
     assert.are.equal("suspended", coro.status(threads[5]))
+  end)
+
+  it("hold none in a C function that left", function()
+    coro.configure { warm_stacks = 0 }
+    local mounted = coro.stats().mounted
+    local threads = {}
+    for i = 1, 100 do
+      threads[i] = coro.create(function() return waiting.leave(nil, 1, "kept") end)
+      coro.transfer(threads[i])
+      assert.are.equal(1, waiting.mark_of(threads[i]))
+    end
+    assert.are.equal(mounted, coro.stats().mounted)
   end)
 
   it("are found after so many switches that their tickets begin anew", function()
