@@ -147,8 +147,8 @@ inline void push_weak_array(lua_State* L, std::size_t n) {
 
 // ---- addresses -------------------------------------------------------------------------------
 
-// An address of C's, for other C code. LuaJIT's light userdata allocate where
-// their highest bits are new, as those of another C stack may be; numbers never do. [-0, +1]
+// An address of C's, for other C code. LuaJIT's light userdata allocate where their highest bits
+// are new, as those of another C stack may be; numbers never do.                           [-0, +1]
 inline void push_address(lua_State* L, const void* address) noexcept {
 #if LUACORO_LUAJIT
   lua_pushnumber(L, static_cast<lua_Number>(reinterpret_cast<std::uintptr_t>(address)));

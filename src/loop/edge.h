@@ -94,8 +94,7 @@ double check_timeout(lua_State* L, int index, const char* function);
 // The number of a descriptor; -1 for what is none.
 int to_fd(lua_State* L, int index);
 
-// Under a standard resume in main, say, there is nobody to leave for.       MAY RAISE (then). [-0,
-// +0]
+// Under a standard resume in main, say, there is nobody to leave for.   MAY RAISE (then). [-0, +0]
 void check_may_wait(lua_State* L, const loop_state& state);
 // A wait of the current thread.                                        MAY RAISE (memory). [-0, +0]
 wait& begin(lua_State* L, const loop_state& state);
@@ -105,7 +104,7 @@ wait& begin_for(lua_State* L, engine& of);
 void forget(lua_State* L, upvalue table, const wait& w);
 
 // Waits until it has ended; to be returned. The results are what the loop continues the thread
-// with: those of push_outcome, or of the wait's operation.  MAY RAISE (as transfer), MAY SWITCH.
+// with: those of push_outcome, or of the wait's attempt.    MAY RAISE (as transfer), MAY SWITCH.
 int leave(lua_State* L, const loop_state& state, wait& w);
 // The same in main: true, or nil and why not.              MAY RAISE (main waits already). [-0, +2]
 void wait_in_main(lua_State* L, wait& w);

@@ -113,17 +113,14 @@ void join(lua_State* L, lua_State* T, attempt& a) {
   lua_replace(L, table);
 }
 
-// nil, what is on top, and what was received.                          MAY RAISE (memory). [-1, +3]
-int fail_receive(lua_State* L, lua_State* T, attempt& a) {
-  lua_pushnil(L);
-  lua_insert(L, -2);
+// What was received before an error.                                   MAY RAISE (memory). [-0, +1]
+void push_received(lua_State* L, lua_State* T, attempt& a) {
   if (a.said != nullptr && !a.has_partial && a.chunks == 0) {
     lua_pushnil(L);
   } else {
     lua_pushliteral(L, "");
     join(L, T, a);
   }
-  return 3;
 }
 
 std::size_t size_of(lua_State* L, int index) {
@@ -143,88 +140,80 @@ int look_for_cut(lua_State* T, const attempt& a) {
   return n >= 0 || why == EAGAIN || why == EWOULDBLOCK || why == EINTR ? 0 : why;
 }
 
-// What a try returned, from index `from` on: results of the method, or waits_again.
-//                                                                      MAY RAISE (memory). [-r, +n]
-int take_received(lua_State* L, lua_State* T, attempt& a, int from) {
-  lua_settop(L, from + 2);
-  const bool is_done = !lua_isnil(L, from);
-  const readiness to_be = is_done ? readiness{} : readiness_of(L, from + 1, false);
-  socket_state& s = *a.on;
-  s.can_receive = true;
-  if (to_be.said == nullptr) {
-    if (a.chunks == 0) return 3;
-    const char* err = is_done ? nullptr : lua_tostring(L, from + 1);
-    const bool is_end = err != nullptr && std::strcmp(err, "closed") == 0 &&
-                        size_of(L, from + 2) == 0 && is_for_all(T);
-    if (is_done) lua_pushvalue(L, from);
-    join(L, T, a);
-    if (!is_done && !(is_end && size_of(L, -1) > a.before)) return 3;
-    if (a.cut_off != 0) {
-      lua_pushnil(L);
-      lua_pushstring(L, a.cut_off == ECONNRESET ? "closed" : std::strerror(a.cut_off));
-      lua_pushvalue(L, -3);
-    } else {
-      lua_pushnil(L);
-      lua_pushnil(L);
-    }
-    return 3;
+// What a try returned from index `from` on is not asked for again: results of the method.
+//                                                                      MAY RAISE (memory). [-3, +n]
+int finish_receive(lua_State* L, lua_State* T, attempt& a, int from, bool is_done) {
+  if (a.chunks == 0) return 3;
+  const char* err = is_done ? nullptr : lua_tostring(L, from + 1);
+  const bool is_end = err != nullptr && std::strcmp(err, "closed") == 0 &&
+                      size_of(L, from + 2) == 0 && is_for_all(T);
+  if (is_done) lua_pushvalue(L, from);
+  join(L, T, a);
+  if (!is_done && !(is_end && size_of(L, -1) > a.before)) return 3;
+  lua_pushnil(L);
+  if (a.cut_off == 0) {
+    lua_pushnil(L);
+  } else {
+    lua_pushstring(L, a.cut_off == ECONNRESET ? "closed" : std::strerror(a.cut_off));
+    lua_pushvalue(L, -3);
   }
-  a.said = to_be.said;
-  a.writes = to_be.writes;
-  a.has_partial = lua_isstring(L, from + 2) != 0;
+  return 3;
+}
+
+// What had come is on top; the rest is asked for next.                 MAY RAISE (memory). [-1, +0]
+void keep_received(lua_State* L, lua_State* T, attempt& a) {
+  socket_state& s = *a.on;
+  a.has_partial = lua_isstring(L, -1) != 0;
   // LuaSec has other words for it: what it has in its buffer says less of what is to come.
   s.waits_first =
-      std::strcmp(to_be.said, "timeout") == 0 && a.has_partial && s.block != 0 && !(s.total >= 0);
-  if (const auto size = a.has_partial ? size_of(L, from + 2) : 0; size > 0) {
-    add_chunk(L, T, a);
-    check_unchanged(L, is_there(T, a));
-    if (lua_isnumber(T, pattern) != 0) {
-      lua_pushnumber(T, lua_tonumber(T, pattern) - static_cast<lua_Number>(size));
-      lua_replace(T, pattern);
-    }
-    lua_pushnil(T);
-    lua_replace(T, prefix);
+      std::strcmp(a.said, "timeout") == 0 && a.has_partial && s.block != 0 && !(s.total >= 0);
+  const std::size_t size = a.has_partial ? size_of(L, -1) : 0;
+  if (size == 0) {
+    lua_pop(L, 1);
+    return;
   }
-  lua_settop(L, from - 1);
-  return waits_again;
+  add_chunk(L, T, a);
+  check_unchanged(L, is_there(T, a));
+  if (lua_isnumber(T, pattern) != 0) {
+    lua_pushnumber(T, lua_tonumber(T, pattern) - static_cast<lua_Number>(size));
+    lua_replace(T, pattern);
+  }
+  lua_pushnil(T);
+  lua_replace(T, prefix);
 }
 
 // ---- send ----
 
-// nil, what is on top, and up to where it has sent.                                        [-1, +3]
-int fail_send(lua_State* L, const attempt& a) {
-  lua_pushnil(L);
-  lua_insert(L, -2);
-  lua_pushnumber(L, static_cast<lua_Number>(a.before));
-  return 3;
-}
-
-// As take_received.                                                                        [-r, +n]
-int take_sent(lua_State* L, lua_State* T, attempt& a, int from) {
-  lua_settop(L, from + 2);
-  const bool is_done = !lua_isnil(L, from);
-  if (is_done) a.on->can_send = true;
-  const readiness to_be = is_done ? readiness{} : readiness_of(L, from + 1, true);
-  if (to_be.said == nullptr) return 3;
-  a.said = to_be.said;
-  a.writes = to_be.writes;
-  if (lua_isnumber(L, from + 2) != 0) {
-    a.before = static_cast<std::size_t>(lua_tonumber(L, from + 2));
+// Up to where it has sent is on top; the rest is sent next.                   MAY RAISE. [-1, +0]
+void keep_sent(lua_State* L, lua_State* T, attempt& a) {
+  if (lua_isnumber(L, -1) != 0) {
+    a.before = static_cast<std::size_t>(lua_tonumber(L, -1));
     a.arguments = std::max(a.arguments, first - self);
     check_unchanged(L, is_there(T, a));
     lua_pushnumber(T, static_cast<lua_Number>(a.before) + 1);
     lua_replace(T, first);
   }
-  lua_settop(L, from - 1);
-  return waits_again;
+  lua_pop(L, 1);
 }
 
 // ---- both ----
 
 bool is_receive(const attempt& a) noexcept { return a.which == attempt::method::receive; }
 
+// What a try returned, from index `from` on: results of the method, or waits_again.
+//                                                                      MAY RAISE (memory). [-r, +n]
 int take_results(lua_State* L, lua_State* T, attempt& a, int from) {
-  return is_receive(a) ? take_received(L, T, a, from) : take_sent(L, T, a, from);
+  lua_settop(L, from + 2);
+  const bool is_done = !lua_isnil(L, from);
+  if (is_receive(a)) a.on->can_receive = true;
+  if (is_done && !is_receive(a)) a.on->can_send = true;
+  const readiness to_be = is_done ? readiness{} : readiness_of(L, from + 1, !is_receive(a));
+  if (to_be.said == nullptr) return is_receive(a) ? finish_receive(L, T, a, from, is_done) : 3;
+  a.said = to_be.said;
+  a.writes = to_be.writes;
+  is_receive(a) ? keep_received(L, T, a) : keep_sent(L, T, a);
+  lua_settop(L, from - 1);
+  return waits_again;
 }
 
 // What one received may have left something in LuaSocket's buffer for others who wait to receive.
@@ -233,9 +222,17 @@ void wake_others(engine& of, const attempt& a) noexcept {
   if (is_receive(a) && d != nullptr && d->waiting[reading] != nullptr) of.wake_readers(*d);
 }
 
-// What the method returns when its wait has ended for the reason on top.                  [-1, +3]
+// What the method returns when its wait has ended for the reason on top: nil, that, and how far it
+// came.                                                                MAY RAISE (memory). [-1, +3]
 int fail(lua_State* L, lua_State* T, attempt& a) {
-  return is_receive(a) ? fail_receive(L, T, a) : fail_send(L, a);
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  if (is_receive(a)) {
+    push_received(L, T, a);
+  } else {
+    lua_pushnumber(L, static_cast<lua_Number>(a.before));
+  }
+  return 3;
 }
 
 // When time is over, that is said as the last try said it.
@@ -262,8 +259,7 @@ bool is_to_try(const attempt& a, outcome result) noexcept {
   return result == outcome::ready || (result == outcome::timeout && (a.is_first || a.gives_way));
 }
 
-// The number of results, or waits_again: after a try, from whose results at index `from` on, or
-// before one if there are none. `is_last`: it is not to wait any more.
+// As take_results, but it may have been the last try, and then waits no more.
 //                                                                      MAY RAISE (memory). [-r, +n]
 int conclude(lua_State* L, lua_State* T, attempt& a, int from, bool is_last) {
   check_unchanged(L, is_there(T, a));
