@@ -44,8 +44,8 @@ void put_back_continuing(loop_state& state) noexcept {
   wait* w = state.continuing;
   if (w == nullptr) return;
   state.continuing = nullptr;
-  if (w->attempt.which != attempt::method::none) w->result = outcome::cancelled;
-  w->attempt.which = attempt::method::none;
+  if (w->attempt.method != nullptr) w->result = outcome::cancelled;
+  w->attempt.method = nullptr;
   state.of->put_back(*w);
 }
 
@@ -56,16 +56,27 @@ int push_values(lua_State* L, const wait& w) {
   return 1;
 }
 
-// Threads that waited go on, one after the other, until one of them did not just wait again: the
-// results are the thread and what loop.lua is to do with it,
-//   values            it is to be continued with them, a table with a count
-//   false, err        this is to be thrown into it
-//   nil, ok, ...      what ptransfer returned when it was continued
-//   nil, true, ...    main goes on, with what it waited for
-// and none if the loop is to be left, or if nothing can end.        MAY RAISE (memory), MAY SWITCH.
+// What loop.lua is to do with a thread that did not just wait again: its number for that.
+enum class rest : std::uint8_t {
+  transfer_values = 1,  // continue it with them: a table with a count
+  throw_error,          // throw this into it
+  take_leave,           // see what ptransfer returned when it was continued: ok, ...
+  return_from_wait      // main goes on: it returns what follows
+};
+
+// The thread and n values that it comes with are on top.                           [-n-1, +n+2]
+int leave_rest(lua_State* L, rest what, int n) {
+  lua_pushnumber(L, static_cast<int>(what));
+  lua_insert(L, -n - 2);
+  return n + 2;
+}
+
+// Threads that waited go on, one after the other, until one of them leaves something to be done:
+// the results are what, the thread, and what it comes with. None if the loop is to be left, or if
+// nothing can end.                                                  MAY RAISE (memory), MAY SWITCH.
 template <until end>
 int continue_threads(lua_State* L) {
-  enum slot : int { ptransfer = 1, threads, thread, result };
+  enum slot : int { ptransfer = 1, threads, thread, ok, first };
   loop_state& state = state_of_function(L);
   engine& of = *state.of;
   put_back_continuing(state);
@@ -86,38 +97,28 @@ int continue_threads(lua_State* L) {
     if (!goes_on || w->has_values) {
       const int n = w->has_values ? push_values(L, *w) : 0;
       end_continuing(L, state, threads);
-      if (goes_on) return 1 + n;
+      if (goes_on) return leave_rest(L, rest::transfer_values, n);
       continue;
     }
     if (T == L) {
-      lua_pushnil(L);
-      lua_pushboolean(L, 1);
       const int n = push_outcome(L, *w);
       end_continuing(L, state, threads);
-      return 3 + n;
+      return leave_rest(L, rest::return_from_wait, n);
     }
     lua_pushvalue(L, ptransfer);
     lua_pushvalue(L, thread);
-    const bool is_tried = w->attempt.which != attempt::method::none;
+    const bool is_tried = w->attempt.method != nullptr;
     const int n = is_tried ? try_again(L, state, T, *w) : push_outcome(L, *w);
     if (n == waits_again) continue;
-    if (n == is_gone) {
+    if (n == is_gone || n == has_failed) {
       end_continuing(L, state, threads);
+      if (n == has_failed) return leave_rest(L, rest::throw_error, 1);
       continue;
-    }
-    if (n == has_failed) {
-      end_continuing(L, state, threads);
-      lua_pushboolean(L, 0);
-      lua_insert(L, -2);
-      return 3;
     }
     lua_call(L, n + 1, 3);
     end_continuing(L, state, threads);
-    if (lua_toboolean(L, result) == 0 || !lua_isnil(L, result + 1)) {
-      lua_pushnil(L);
-      lua_insert(L, result);
-      return 5;
-    }
+    const bool just_waits = lua_toboolean(L, ok) != 0 && lua_isnil(L, first);
+    if (!just_waits) return leave_rest(L, rest::take_leave, 3);
   }
 }
 

@@ -312,7 +312,7 @@ void engine::recycle(wait& w) noexcept {
   w.result = outcome::none;
   w.in_use = false;
   w.has_values = false;
-  w.attempt.which = attempt::method::none;
+  w.attempt.method = nullptr;
   if (w.found) w.found.reset();
   w.next = free_;
   free_ = &w;

@@ -248,12 +248,8 @@ local function go_on_with(thread, values)
   return throw_into(thread, ok)
 end
 
--- What `core` leaves to be done with a thread.
-local function go_on(thread, values, ok, first, second)
-  if values then return go_on_with(thread, values) end
-  if values == false then return throw_into(thread, ok) end
-  return take_leave(thread, ok, first, second)
-end
+-- What `core` leaves to be done with a thread, by its number for that.
+local go_on = { go_on_with, throw_into, take_leave }
 
 local function check_main(name)
   if current() then blame(name .. ": the loop runs in main, where errors of all threads arrive") end
@@ -276,13 +272,13 @@ end
 
 local function run_until_main()
   while true do
-    local thread, values, ok, first, second = core.continue_until_main()
-    if not thread then return report_deadlock() end
+    local rest, thread, first, second, third = core.continue_until_main()
+    if not rest then return report_deadlock() end
     if thread == main then
-      if values then return unpack(values, 1, values.n) end
+      if go_on[rest] == go_on_with then return unpack(first, 1, first.n) end
       return first, second
     end
-    go_on(thread, values, ok, first, second)
+    go_on[rest](thread, first, second, third)
   end
 end
 
@@ -317,9 +313,9 @@ function loop.run()
   check_main "run"
   core.set_stopped(false)
   while true do
-    local thread, values, ok, first, second = core.continue_until_stopped()
-    if not thread then break end
-    go_on(thread, values, ok, first, second)
+    local rest, thread, first, second, third = core.continue_until_stopped()
+    if not rest then break end
+    go_on[rest](thread, first, second, third)
   end
   if not core.is_stopped() then report_deadlock() end
 end
@@ -331,9 +327,9 @@ function loop.step(timeout)
   check_main "step"
   local has_turn = core.begin_turn(timeout)
   while has_turn do
-    local thread, values, ok, first, second = core.continue_for_a_turn()
-    if not thread then break end
-    go_on(thread, values, ok, first, second)
+    local rest, thread, first, second, third = core.continue_for_a_turn()
+    if not rest then break end
+    go_on[rest](thread, first, second, third)
   end
   return core.has_work()
 end

@@ -1,6 +1,5 @@
 // The Lua module: require "coro.loop". Its functions are written in Lua, in src/loop/*.lua, which
-// are compiled into it: what waits in them has no C frames of the loop's on it, so it can be
-// unmounted.
+// are compiled into it, out of those that the C++ side gives them (edge.h).
 // Floor 5.
 #include "loop/edge.h"
 #include "loop/sources.h"

@@ -33,6 +33,7 @@ enum class outcome : std::uint8_t {
 
 struct descriptor;
 struct socket_state;
+struct stream_method;
 
 struct address {
   std::string text;
@@ -41,16 +42,14 @@ struct address {
 };
 
 // What the loop tries when the wait is over, before it continues who waits: a method of a socket.
-// The rest of it stands in the frame of that method (streams.cpp).
+// The rest of it stands in the frame of that method (streams.h).
 struct attempt {
-  enum class method : std::uint8_t { none, receive, send };
-
-  method which = method::none;
-  bool is_first = false;       // nothing was tried before the wait
-  bool gives_way = false;      // the wait was to leave others their turn
-  bool writes = false;         // the direction that the last try asks for
-  bool has_partial = false;    // receive: did the last try say what had come?
-  int arguments = 0;           // of the method, besides the socket
+  const stream_method* method = nullptr;  // null: there is nothing to try
+  bool is_first = false;                  // nothing was tried before the wait
+  bool gives_way = false;                 // the wait was to leave others their turn
+  bool writes = false;                    // the direction that the last try asks for
+  bool has_partial = false;               // receive: did the last try say what had come?
+  int arguments = 0;                      // of the method, besides the socket
   const char* said = nullptr;  // and why it came no further: "timeout", "wantread", "wantwrite"
   int chunks = 0;              // receive: so many were received before
   double start = 0;            // when the method was called, if it has a timeout

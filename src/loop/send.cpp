@@ -1,0 +1,47 @@
+// The method `send` of streams.
+#include "loop/streams.h"
+
+namespace luacoro::loop {
+namespace {
+
+// In its frame; and the last byte to be sent.
+constexpr int data = frame::argument, first = data + 1;
+
+// Up to where it has sent is on top; the rest is sent next.                   MAY RAISE. [-1, +0]
+void keep_sent(lua_State* L, lua_State* T, attempt& a) {
+  if (lua_isnumber(L, -1) != 0) {
+    a.before = static_cast<std::size_t>(lua_tonumber(L, -1));
+    a.arguments = std::max(a.arguments, first - frame::self);
+    check_unchanged(L, is_there(T, a));
+    lua_pushnumber(T, static_cast<lua_Number>(a.before) + 1);
+    lua_replace(T, first);
+  }
+  lua_pop(L, 1);
+}
+
+void push_sent(lua_State* L, lua_State*, attempt& a) {
+  lua_pushnumber(L, static_cast<lua_Number>(a.before));
+}
+
+const stream_method method = {.waits_for = writing,
+                              .can = &socket_state::can_send,
+                              .keep = keep_sent,
+                              .push_progress = push_sent};
+
+// send(self, data, first, last)
+int send(lua_State* L) {
+  loop_state& state = state_of_function(L);
+  attempt a = begin_frame(L, state, method, 3);
+  const bool is_plain = a.arguments == 1 && lua_isstring(L, data) != 0;
+  return try_at_once(L, state, a, !(is_plain && a.on->can_send));
+}
+
+}  // namespace
+
+int make_send(lua_State* L) {
+  lua_settop(L, 2);
+  push_function_with(L, send, 2);
+  return 1;
+}
+
+}  // namespace luacoro::loop
