@@ -83,12 +83,10 @@ function loop.newserver(host, port, handler)
   if type(handler) ~= "function" then core.refuse("newserver", "handler", handler) end
   local server, err = loop.bind(host, port, 1024)
   if not server then return nil, err end
-  server:settimeout(nil)
   loop.spawn(function()
     while true do
       local connection, why = server:accept()
       if connection then
-        connection:settimeout(nil)
         loop.spawn(handler, connection)
       elseif why == "closed" or why == "cancelled" or server:getfd() < 0 then
         return
