@@ -17,7 +17,7 @@ function coro.create(f) end
 ---@return fun(...): ...
 function coro.wrap(f) end
 
---- A generator whose yields reach its caller, also from inside standard coroutines.
+--- A generator whose yields reach its caller, also from threads nested in it.
 ---@param f fun(yield: (fun(...): ...), ...): ...
 ---@return fun(...): ... generator
 ---@return thread thread
@@ -91,7 +91,7 @@ coro.main = nil
 -- Living with the standard library
 
 --- Takes the place of the standard library.
----@return coro
+---@return table standard  the standard library, as it was
 function coro.install() end
 
 -- Limits

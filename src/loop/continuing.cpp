@@ -14,7 +14,7 @@ enum class until : std::uint8_t { stopped, turn_is_over, main_goes_on };
 std::optional<clock::time_point> limit_of(double timeout) {
   if (!(timeout >= 0)) return {};
   return clock::now() + std::chrono::duration_cast<clock::duration>(
-                            std::chrono::duration<double>(std::min(timeout, 1e9)));
+                            std::chrono::duration<double>(std::min(timeout, never)));
 }
 
 bool is_fresh(lua_State* T) {
@@ -88,7 +88,7 @@ int continue_threads(lua_State* L) {
     if (end == until::stopped && state.is_stopped) return 0;
     if (end == until::turn_is_over && of.is_turn_over()) return 0;
     wait* w = nullptr;
-    guarded(L, [&] { w = of.next({}); });
+    guarded(L, [&] { w = of.next(); });
     if (w == nullptr) return 0;
     state.continuing = w;
     lua_rawgeti(L, threads, w->index);

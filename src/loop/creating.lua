@@ -99,7 +99,7 @@ function loop.newserver(host, port, handler)
 end
 
 -- What takes the place of LuaSocket's functions.
-local replacements = { sleep = function(seconds) loop.sleep(math.max(seconds, 0)) end }
+local replacements = { sleep = function(seconds) loop.sleep(seconds) end }
 for _, name in ipairs {
   "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "connect", "connect4", "connect6", "bind",
 } do

@@ -20,7 +20,7 @@ namespace luacoro::loop {
 enum upvalue : std::uint8_t {
   state_upvalue = 1,  // userdata: loop_state
   threads_upvalue,    // by index of their waits: who waits. They are kept alive by it
-  values_upvalue,     // by index of their waits: what `wake` passes
+  values_upvalue,     // by index of their waits: what `wake` and `schedule` pass
   sockets_upvalue,    // metatable of the C++ side of sockets (socket.h)
   core_upvalue,       // the table of these functions, to which loop.lua adds some
   ptransfer_upvalue   // coro's
@@ -34,7 +34,7 @@ struct loop_state {
   const void* main_wait = nullptr;  // that main is in: it cannot wait again, below
   wait* continuing = nullptr;       // that is over, until its thread has gone on
   bool is_stopped = false;
-  unsigned calls = 0;  // of methods that did not wait, since somebody did (streams.cpp)
+  unsigned calls = 0;  // of methods that tried at once, since one gave way (socket.h)
 };
 
 inline loop_state& state_of_function(lua_State* L) {
@@ -119,8 +119,8 @@ int wait_for(lua_State* L, F f) {
   return leave(L, state, w);
 }
 
-// What the functions that wait return: true or what was found, or nil and why not. The number of
-// them.                                                             MAY RAISE (memory). [-0, +1..2]
+// What the functions that wait return: true or what was found, and nil; or nil and why not. The
+// number of them.                                                      MAY RAISE (memory). [-0, +2]
 int push_outcome(lua_State* L, const wait& w);
 
 // The functions of each file, for push_functions.
@@ -131,7 +131,7 @@ extern const luaL_Reg waiting_functions[], continuing_functions[], socket_functi
 // further ones.                                                        MAY RAISE (memory). [-n, +1]
 void push_function_with(lua_State* L, lua_CFunction function, int n);
 
-// The module's functions, in a table.                                                     [-0, +1]
+// The functions that src/loop/*.lua is written with, in a table: `core`.                   [-0, +1]
 void push_functions(lua_State* L);
 
 }  // namespace luacoro::loop

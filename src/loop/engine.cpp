@@ -210,8 +210,7 @@ void engine::end_waiting(descriptor& d, direction which, const std::error_code& 
 }
 
 void engine::alarm(wait& w, double seconds) {
-  // What no clock can tell is never.
-  if (std::isnan(seconds) || seconds > 1e9) seconds = 1e9;
+  if (std::isnan(seconds) || seconds > never) seconds = never;
   w.alarm.expires_after(std::chrono::duration_cast<clock::duration>(
       std::chrono::duration<double>(std::max(seconds, 0.0))));
   w.alarm.async_wait(on_alarm{this, &w, w.use});
@@ -404,10 +403,10 @@ bool engine::run_until_ended(std::optional<clock::time_point> limit) {
   return true;
 }
 
-wait* engine::next(std::optional<clock::time_point> limit) {
+wait* engine::next() {
   if (left_in_turn_ == 0) {
     if (ended_ == 0) {
-      if (!run_until_ended(limit)) return nullptr;
+      if (!run_until_ended({})) return nullptr;
     } else if (expected_ != 0) {
       poll();
     }

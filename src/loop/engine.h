@@ -57,11 +57,11 @@ class engine {
   descriptor& open(int fd);
   void release(descriptor& d) noexcept;
 
-  // The next wait that has ended; null if there is none until `limit`, if one is given, or if
-  // nothing can end any more. Looks at what Asio has at least once for each round of those that
-  // have ended, so nobody waits forever because others are always ready.
-  wait* next(std::optional<clock::time_point> limit);
-  // Waits like `next` until something has ended; how many waits have.
+  // The next wait that has ended; null if nothing can end any more. Looks at what Asio has at least
+  // once for each round of those that have ended, so nobody waits forever because others are always
+  // ready.
+  wait* next();
+  // Waits like `next`, but not beyond the limit; how many waits have ended.
   std::size_t begin_turn(std::optional<clock::time_point> limit);
   [[nodiscard]] bool is_turn_over() const noexcept { return left_in_turn_ == 0; }
   // Can anything end, or has anything?

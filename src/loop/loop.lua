@@ -44,6 +44,7 @@ core.blame, core.refuse = blame, refuse
 -- Threads
 
 local function body(f, ...)
+  if type(f) ~= "function" then error("the thread was to be started by the loop", 0) end
   f(...)
   return transfer(nil, finished, current())
 end
@@ -95,7 +96,18 @@ function loop.sleep(seconds)
   return nil, err
 end
 
--- The functions of `core` blame who calls those below: these calls are no tail calls.
+local function field_of(object, name) return object[name] end
+
+-- The file descriptor of what has a method `getfd`; nil if it is closed.
+local function descriptor_of(object)
+  local has_fields, getfd = pcall(field_of, object, "getfd")
+  if not has_fields or type(getfd) ~= "function" then
+    refuse("wait", "descriptor or socket", object)
+  end
+  local fd = getfd(object)
+  if type(fd) ~= "number" then refuse("wait", "number from getfd", fd) end
+  if fd >= 0 then return fd end
+end
 
 --- Waits until a descriptor may be ready.
 ---@param object integer|table|userdata  a file descriptor, or what has a method `getfd`
@@ -104,16 +116,8 @@ end
 ---@return true|nil, string|nil err  "timeout", "closed", "cancelled" or what the system says
 function loop.wait(object, mode, timeout)
   local fd = object
-  if type(object) ~= "number" then
-    local kind = type(object)
-    if kind ~= "table" and kind ~= "userdata" or not object.getfd then
-      refuse("wait", "descriptor or socket", object)
-    end
-    fd = object:getfd()
-    if fd < 0 then fd = nil end -- it is closed
-  end
-  local is_ready, err = core.wait(fd, mode, timeout)
-  return is_ready, err
+  if type(object) ~= "number" then fd = descriptor_of(object) end
+  return core.wait(fd, mode, timeout)
 end
 
 -- The wait of a thread that is in `suspend`. Others may have closed or continued it, and `core`
@@ -169,27 +173,20 @@ function loop.cancel(thread)
     return close(thread)
   end
   if wait_in_suspend(thread) then suspended[thread] = nil end
-  local waited = core.cancel(thread == main and main_wait or thread) -- no tail call, for errors
-  return waited
+  return core.cancel(thread == main and main_wait or thread)
 end
 
 --- Waits for the next signal with that name. From the first call on it is caught.
 ---@param name string  "INT", "TERM", "HUP", "USR1" ...
 ---@param timeout number|nil  in seconds
 ---@return true|nil, string|nil err
-function loop.signal(name, timeout)
-  local has_come, err = core.signal(name, timeout)
-  return has_come, err
-end
+function loop.signal(name, timeout) return core.signal(name, timeout) end
 
 --- Looks a name up.
 ---@param host string
 ---@param port integer|string|nil  a number or the name of a service
 ---@return { addr: string, family: string, port: integer }[]|nil, string|nil err
-function loop.resolve(host, port)
-  local found, err = core.resolve(host, port and tostring(port) or "")
-  return found, err
-end
+function loop.resolve(host, port) return core.resolve(host, port) end
 
 loop.now = core.now
 

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "loop/streams.h"
 
@@ -34,6 +35,7 @@ bool is_plain_receive(lua_State* L) {
   }
 }
 
+// MAY RAISE. [-0, +1]
 void push_chunks(lua_State* L, lua_State* T) {
   lua_pushvalue(T, chunks);
   lua_xmove(T, L, 1);
@@ -102,7 +104,7 @@ void look_for_cut(lua_State* T, attempt& a) {
 }
 
 // What a try returned from index `from` on is not asked for again: results of the method.
-//                                                                      MAY RAISE (memory). [-3, +n]
+//                                                                      MAY RAISE (memory). [-0, +r]
 int finish_receive(lua_State* L, lua_State* T, attempt& a, int from, bool is_done) {
   if (a.chunks == 0) return 3;
   const char* err = is_done ? nullptr : lua_tostring(L, from + 1);
@@ -143,12 +145,13 @@ void keep_received(lua_State* L, lua_State* T, attempt& a) {
   lua_replace(T, prefix);
 }
 
+// Is there something in LuaSocket's buffer?                                     MAY RAISE. [-0, +0]
 bool is_dirty(lua_State* L) {
   push_method(L, dirty_upvalue);
   lua_call(L, 1, 1);
-  const bool is_dirty = lua_toboolean(L, -1) != 0;
+  const bool has_more = lua_toboolean(L, -1) != 0;
   lua_pop(L, 1);
-  return is_dirty;
+  return has_more;
 }
 
 const stream_method method = {.waits_for = reading,

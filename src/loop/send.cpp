@@ -4,7 +4,7 @@
 namespace luacoro::loop {
 namespace {
 
-// In its frame; and the last byte to be sent.
+// In its frame; what follows is the last byte to be sent.
 constexpr int data = frame::argument, first = data + 1;
 
 // Up to where it has sent is on top; the rest is sent next.                   MAY RAISE. [-1, +0]

@@ -19,7 +19,8 @@ struct socket_state {
 
   // May a timeout pass while it waits?
   [[nodiscard]] bool is_timed() const noexcept { return block != 0 && (block > 0 || total >= 0); }
-  // When a method was called that has a timeout; both count from there.
+  // When a method was called that has a timeout. Both count from there; if both are set, the one
+  // for blocking limits each wait.
   [[nodiscard]] double start() const noexcept { return is_timed() ? now_in_seconds() : 0; }
   // For the next wait of a method that was called then.
   [[nodiscard]] double time_left(double start) const noexcept {
@@ -51,7 +52,7 @@ void watch_socket(engine& of, wait& w, const socket_state& s, bool writes, doubl
 }
 
 // Nobody is to starve while the sockets of others are always ready: of so many calls of methods
-// that do not wait, whoever makes them, one is to leave the others their turn first. Is it this
+// that try at once, whoever makes them, one is to leave the others their turn first. Is it this
 // one?
 inline bool must_give_way(lua_State* L, loop_state& state, const socket_state& s) noexcept {
   constexpr unsigned most_calls = 200;

@@ -28,15 +28,15 @@ int release(lua_State* L) {
   return 0;
 }
 
-// forget(self): it has another socket
+// forget_socket(self): it has another socket
 int forget_socket(lua_State* L) {
   socket_state& s = check_socket(L);
   s.can_receive = s.can_send = false;
   return 0;
 }
 
-// set_timeout(self, mode, seconds or nil): of each wait if the mode begins with b, else of a whole
-// call
+// set_timeout(self, mode, seconds or nil): the one for blocking if the mode begins with b, else the
+// total one
 int set_timeout(lua_State* L) {
   socket_state& s = check_socket(L);
   const char* mode = luaL_checkstring(L, 2);

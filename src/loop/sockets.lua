@@ -25,16 +25,34 @@ local function blaming(name, own_method)
   return function(...) return hand_over(name, pcall(own_method, ...)) end
 end
 
+local function is_wrapped(object)
+  local kind = getmetatable(object)
+  return kind ~= nil and classes[kind] == kind
+end
+
+--- Did `wrap` make it?
+---@type fun(object: any): boolean
+loop.is_wrapped = is_wrapped
+
+-- Of the method of that name, which was called with it as `self`.
+local function check_self(self, name)
+  if not is_wrapped(self) then core.blame(("calling '%s' on bad self"):format(name)) end
+end
+
 local function delegating(name, own_method)
   local call = blaming(name, own_method)
-  return function(self, ...) return call(self[1], ...) end
+  return function(self, ...)
+    check_self(self, name)
+    return call(self[1], ...)
+  end
 end
 
 -- Makes a method that is tried again, with the same arguments, until it does not ask to wait.
-local function again(is_sent)
+local function again(sends)
   return function(own_method, _, name)
     local try = blaming(name, own_method)
     return function(self, ...)
+      check_self(self, name)
       local start = core.start(self)
       local has_turn, why = core.take_turn(self)
       if not has_turn and why ~= "timeout" then return nil, why end
@@ -42,7 +60,7 @@ local function again(is_sent)
         local first, second, third = try(self[1], ...)
         local is_ready, err
         if not first then
-          is_ready, err = core.wait_until_ready(self, second, is_sent, start)
+          is_ready, err = core.wait_until_ready(self, second, sends, start)
         end
         if is_ready == nil and not err then
           if third ~= nil then return first, second, third end
@@ -130,6 +148,7 @@ local function begin_again(self)
 end
 
 function methods:connect(host, port)
+  check_self(self, "connect")
   if port == nil then return connect_to(self, host) end
   local addresses, err = addresses_of(self, host)
   if not addresses then return nil, err end
@@ -152,6 +171,7 @@ end
 local function with_address(own_method, _, name)
   local call = delegating(name, own_method)
   return function(self, host, port, ...)
+    check_self(self, name)
     if port == nil then return call(self, host) end -- a path, or "*"
     local addresses, err = addresses_of(self, host)
     if not addresses then return nil, err end
@@ -174,6 +194,7 @@ local function timeout_of(value)
 end
 
 function methods:settimeout(value, mode)
+  check_self(self, "settimeout")
   local socket = self[1]
   hand_over("settimeout", pcall(socket.settimeout, socket, value, mode)) -- it knows what is wrong
   socket:settimeout(0, "b")
@@ -182,16 +203,24 @@ function methods:settimeout(value, mode)
   return 1
 end
 
-function methods:gettimeout() return core.timeouts(self) end
+function methods:gettimeout()
+  check_self(self, "gettimeout")
+  return core.timeouts(self)
+end
 
-function methods:getfd() return self[1]:getfd() end -- without pcall: `wait` calls it
+function methods:getfd() -- without pcall: `wait` calls it
+  check_self(self, "getfd")
+  return self[1]:getfd()
+end
 
 function methods:close()
+  check_self(self, "close")
   core.release(self)
   return self[1]:close()
 end
 
 function methods:setfd(fd)
+  check_self(self, "setfd")
   core.release(self)
   return self[1]:setfd(fd)
 end
@@ -217,18 +246,11 @@ local function class_of(kind)
   return class
 end
 
---- Did `wrap` make it?
----@return boolean
-function loop.is_wrapped(object)
-  local kind = getmetatable(object)
-  return kind ~= nil and classes[kind] == kind
-end
-
 --- An object with the methods of a socket, which wait in the loop. The socket itself is not to be
 --- used any more. What is wrapped already is returned.
 ---@param socket userdata|table  of LuaSocket (TCP, UDP, UNIX, server) or LuaSec
 function loop.wrap(socket)
-  if loop.is_wrapped(socket) then return socket end
+  if is_wrapped(socket) then return socket end
   local kind = getmetatable(socket)
   local class = kind and classes[kind]
   if not class then

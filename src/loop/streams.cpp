@@ -14,8 +14,8 @@ int push_call(lua_State* L, lua_State* T, const attempt& a) {
   return a.arguments + 1;
 }
 
-// What a try returned, from index `from` on: results of the method, or waits_again.
-//                                                                      MAY RAISE (memory). [-r, +n]
+// What a try returned, from index `from` on: the number of results of the method, which are on top;
+// or waits_again, and nothing of it is left.                           MAY RAISE (memory).
 int take_results(lua_State* L, lua_State* T, attempt& a, int from) {
   lua_settop(L, from + 2);
   const bool is_done = !lua_isnil(L, from);
@@ -48,7 +48,7 @@ int fail(lua_State* L, lua_State* T, attempt& a) {
   return 3;
 }
 
-// When time is over, that is said as the last try said it.
+// When time is over, that is said as the last try said it.             MAY RAISE (memory). [-0, +3]
 int fail_in_time(lua_State* L, lua_State* T, attempt& a) {
   lua_pushstring(L, a.said != nullptr ? a.said : "timeout");
   return fail(L, T, a);
@@ -73,7 +73,6 @@ bool is_to_try(const attempt& a, outcome result) noexcept {
 }
 
 // As take_results, but it may have been the last try, and then waits no more.
-//                                                                      MAY RAISE (memory). [-r, +n]
 int conclude(lua_State* L, lua_State* T, attempt& a, int from, bool is_last) {
   check_unchanged(L, is_there(T, a));
   const int n = take_results(L, T, a, from);
@@ -81,7 +80,7 @@ int conclude(lua_State* L, lua_State* T, attempt& a, int from, bool is_last) {
   return fail_in_time(L, T, a);
 }
 
-// A try after a wait that has ended so.                                       MAY RAISE. [-0, +n]
+// A try after a wait that has ended so: as take_results.                      MAY RAISE.
 int try_after(lua_State* L, lua_State* T, attempt& a, outcome result) {
   const bool is_last = a.is_first && result == outcome::timeout;
   a.is_first = a.gives_way = false;
@@ -89,6 +88,15 @@ int try_after(lua_State* L, lua_State* T, attempt& a, outcome result) {
   const int from = lua_gettop(L) + 1;
   lua_call(L, push_call(L, T, a), LUA_MULTRET);
   return conclude(L, T, a, from, is_last);
+}
+
+// After a wait that has ended so, with what push_outcome says last on top: as take_results.
+//                                                                      MAY RAISE.
+int conclude_outcome(lua_State* L, lua_State* T, attempt& a, outcome result) {
+  const bool tries = is_to_try(a, result);
+  if (!tries && result != outcome::timeout) return fail(L, T, a);
+  lua_pop(L, 1);
+  return tries ? try_after(L, T, a, result) : fail_in_time(L, T, a);
 }
 
 // In main, which waits by running the loop and tries for itself.
@@ -103,10 +111,7 @@ int wait_to_try_in_main(lua_State* L, const loop_state& state, attempt a) {
       result = is_timeout ? outcome::timeout : outcome::failed;
     }
     lua_remove(L, -2);
-    if (!is_to_try(a, result) && result != outcome::timeout) return fail(L, L, a);
-    lua_pop(L, 1);
-    if (!is_to_try(a, result)) return fail_in_time(L, L, a);
-    const int n = try_after(L, L, a, result);
+    const int n = conclude_outcome(L, L, a, result);
     if (n != waits_again) return n;
   }
 }
@@ -122,13 +127,9 @@ int conclude_wait(lua_State* L) {
   int n = 0;
   if (lua_gettop(L) > 1) {
     n = conclude(L, T, a, 2, false);
-  } else if (is_to_try(a, w.result)) {
-    n = try_after(L, T, a, w.result);
-  } else if (w.result == outcome::timeout) {
-    n = fail_in_time(L, T, a);
   } else {
     push_outcome(L, w);
-    n = fail(L, T, a);
+    n = conclude_outcome(L, T, a, w.result);
   }
   return n == waits_again ? 0 : n;
 }

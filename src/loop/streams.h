@@ -38,8 +38,8 @@ struct stream_method {
   void (*look)(lua_State* T, attempt& a) = nullptr;
   // What had come, or up to where it has gone, is on top; the rest is next.   MAY RAISE. [-1, +0]
   void (*keep)(lua_State* L, lua_State* T, attempt& a);
-  // What a try returned from index `from` on is not asked for again: the number of results. Null:
-  // they are those of the try.                                                MAY RAISE. [-3, +n]
+  // What a try returned, three values from index `from` on, is not asked for again: the number of
+  // results, which are on top. Null: they are those three.                    MAY RAISE. [-0, +r]
   int (*finish)(lua_State* L, lua_State* T, attempt& a, int from, bool is_done) = nullptr;
   // How far it came, for what returns why it came no further.                 MAY RAISE. [-0, +1]
   void (*push_progress)(lua_State* L, lua_State* T, attempt& a);
@@ -48,9 +48,8 @@ struct stream_method {
 // The frame of a method with so many arguments at most. MAY RAISE ("bad self").
 attempt begin_frame(lua_State* L, const loop_state& state, const stream_method& method,
                     int most_arguments);
-// To be returned by the method. It may refuse arguments, and what it refuses is blamed on who
-// called it.                                                                  MAY RAISE, MAY
-// SWITCH.
+// To be returned by the method. The socket may refuse arguments, and what it refuses is blamed on
+// who called the method.                                               MAY RAISE, MAY SWITCH.
 int try_at_once(lua_State* L, loop_state& state, attempt& a, bool may_refuse);
 // The same, but it waits first.                                        MAY RAISE, MAY SWITCH.
 int wait_to_try(lua_State* L, const loop_state& state, const attempt& a);
@@ -71,7 +70,7 @@ void check_unchanged(lua_State* L, bool is_unchanged);
 enum tried : int { waits_again = -1, has_failed = -2, is_gone = -3 };
 int try_again(lua_State* L, loop_state& state, lua_State* T, wait& w);
 
-// Make the methods out of the socket's own, for loop.lua:
+// Make the methods out of the socket's own, for sockets.lua:
 // make_receive(receive, the same with errors that blame the caller, dirty) -> function
 int make_receive(lua_State* L);
 // make_send(send, the same with errors that blame the caller) -> function

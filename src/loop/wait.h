@@ -20,6 +20,8 @@ namespace luacoro::loop {
 
 using executor = asio::io_context::executor_type;
 using clock = std::chrono::steady_clock;
+// What no clock can tell, in seconds.
+constexpr double never = 1e9;
 using timer = asio::basic_waitable_timer<clock, asio::wait_traits<clock>, executor>;
 
 enum class outcome : std::uint8_t {
@@ -50,7 +52,7 @@ struct attempt {
   bool writes = false;                    // the direction that the last try asks for
   bool has_partial = false;               // receive: did the last try say what had come?
   int arguments = 0;                      // of the method, besides the socket
-  const char* said = nullptr;  // and why it came no further: "timeout", "wantread", "wantwrite"
+  const char* said = nullptr;  // why the last try came no further: "timeout", "wantread" ...
   int chunks = 0;              // receive: so many were received before
   double start = 0;            // when the method was called, if it has a timeout
   std::size_t before = 0;      // receive: the size of the prefix; send: up to where it has sent

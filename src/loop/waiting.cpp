@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdarg>
+#include <cstdio>
 #include <limits>
 
 #include "loop/edge.h"
@@ -15,21 +16,21 @@ void give_values(lua_State* L, wait& w) {
   w.has_values = true;
 }
 
+// The same, and it has ended.                                                              [-1, +0]
 void end_with_values(lua_State* L, wait& w) {
   give_values(L, w);
   engine_of_function(L).end(w, outcome::ready);
 }
 
-// What was given to a function of the module is wrong: whoever called that, two levels up, is
-// blamed. MAY RAISE (always).
+// What was given to a function of the module is wrong: whoever called that is blamed.
+// MAY RAISE (always).
 [[noreturn]] void misuse(lua_State* L, const char* format, ...) {
-  luaL_where(L, 2);
+  lua_getfield(L, lua_upvalueindex(core_upvalue), "blame");
   va_list values;
   va_start(values, format);
   lua_pushvfstring(L, format, values);
   va_end(values);
-  lua_concat(L, 2);
-  lua_error(L);
+  lua_call(L, 1, 0);
   __builtin_unreachable();
 }
 
@@ -69,10 +70,20 @@ int sleep(lua_State* L) {
   return wait_for(L, [&](engine& of, wait& w) { of.alarm(w, seconds); });
 }
 
-// resolve(host, port or "")
+// resolve(host [, port]): a number or the name of a service
 int resolve(lua_State* L) {
   const char* host = check_name(L, 1, "resolve");
-  const char* port = check_name(L, 2, "resolve");
+  const char* port = "";
+  char digits[8];
+  if (lua_type(L, 2) == LUA_TNUMBER) {
+    const double number = lua_tonumber(L, 2);
+    if (!(number >= 0 && number <= 65535 && number == static_cast<int>(number)))
+      misuse(L, "resolve: no port has the number %s", lua_tostring(L, 2));
+    std::snprintf(digits, sizeof digits, "%d", static_cast<int>(number));
+    port = digits;
+  } else if (!lua_isnoneornil(L, 2)) {
+    port = check_name(L, 2, "resolve");
+  }
   return wait_for(L, [&](engine& of, wait& w) { of.resolve(w, host, port); });
 }
 
@@ -205,7 +216,7 @@ void push_addresses(lua_State* L, const std::vector<address>& found) {
     lua_setfield(L, -2, "addr");
     lua_pushstring(L, at.is_v6 ? "inet6" : "inet");
     lua_setfield(L, -2, "family");
-    lua_pushnumber(L, at.port);
+    lua_pushinteger(L, static_cast<lua_Integer>(at.port));
     lua_setfield(L, -2, "port");
     lua_rawseti(L, -2, ++count);
   }
@@ -266,9 +277,7 @@ wait& begin_for(lua_State* L, engine& of) {
 
 void check_may_wait(lua_State* L, const loop_state& state) {
   if (L == state.coro->main || state.coro->can_wait(state.coro, L) != 0) return;
-  lua_getfield(L, lua_upvalueindex(core_upvalue), "blame");
-  lua_pushliteral(L, "attempt to wait outside a coroutine that coro runs");
-  lua_call(L, 1, 0);
+  misuse(L, "attempt to wait outside a coroutine that coro runs");
 }
 
 wait& begin(lua_State* L, const loop_state& state) {
@@ -295,18 +304,19 @@ void wait_in_main(lua_State* L, wait& w) {
 }
 
 int push_outcome(lua_State* L, const wait& w) {
+  if (w.result != outcome::ready) {
+    lua_pushnil(L);
+  } else if (w.found) {
+    push_addresses(L, *w.found);
+  } else {
+    lua_pushboolean(L, 1);
+  }
   switch (w.result) {
-    case outcome::ready:
-      if (w.found) {
-        push_addresses(L, *w.found);
-      } else {
-        lua_pushboolean(L, 1);
-      }
-      return 1;
-    case outcome::timeout: lua_pushnil(L), lua_pushliteral(L, "timeout"); break;
-    case outcome::closed: lua_pushnil(L), lua_pushliteral(L, "closed"); break;
-    case outcome::failed: lua_pushnil(L), push_message(L, w.error); break;
-    default: lua_pushnil(L), lua_pushliteral(L, "cancelled"); break;
+    case outcome::ready: lua_pushnil(L); break;
+    case outcome::timeout: lua_pushliteral(L, "timeout"); break;
+    case outcome::closed: lua_pushliteral(L, "closed"); break;
+    case outcome::failed: push_message(L, w.error); break;
+    default: lua_pushliteral(L, "cancelled"); break;
   }
   return 2;
 }

@@ -33,6 +33,24 @@ describe("a wrapped TCP socket", function()
     assert.has_error(function() loop.wrap {} end, "wrap: socket expected, got table")
   end)
 
+  it("blames who calls a method for what is no such socket, as LuaSocket does", function()
+    local wrapped = loop.tcp()
+    for _, name in ipairs {
+      "accept", "bind", "close", "connect", "getfd", "getpeername", "getstats", "gettimeout", "listen",
+      "setfd", "setoption", "settimeout", "shutdown",
+    } do
+      for _, bad_self in ipairs { {}, "x", io.stdout } do
+        local ok, err = pcall(function() wrapped[name](bad_self, 1) end)
+        assert.is_false(ok)
+        local wanted = ("^%%S*loop_sockets_spec.lua:%%d+: calling '%s' on bad self"):format(name)
+        assert.matches(wanted, err)
+      end
+    end
+    local _, err = pcall(function() wrapped.receive {} end)
+    assert.matches("^%S*loop_sockets_spec.lua:%d+: bad argument #1 to 'receive'", err)
+    wrapped:close()
+  end)
+
   it("blames who calls a method with wrong arguments, as LuaSocket does", function()
     local function blamed(connection, fresh, unconnected, datagrams)
       local messages = {}

@@ -181,6 +181,7 @@ describe("misuse", function()
   fixture.leaves_nothing(before_each, after_each)
 
   it("is told by the name of the function to whoever calls it", function()
+    local opaque = setmetatable({}, { __index = error })
     for _, case in ipairs {
       { "sleep: number expected, got nil", "sleep" },
       { "step: number expected, got string", "step", "x" },
@@ -190,20 +191,39 @@ describe("misuse", function()
       { "wait: a file descriptor expected", "wait", -1, "r" },
       { "wait: descriptor or socket expected, got nil", "wait" },
       { "wait: descriptor or socket expected, got table", "wait", {} },
+      { "wait: descriptor or socket expected, got table", "wait", opaque },
+      { "wait: descriptor or socket expected, got table", "wait", { getfd = 1 } },
+      { "wait: number from getfd expected, got nil", "wait", { getfd = function() end } },
+      { "wait: number from getfd expected, got string", "wait", { getfd = tostring } },
       { "signal: name expected, got nil", "signal" },
       { "signal: number expected, got string", "signal", "USR1", "x" },
       { "signal: no signal to wait for is called 'NONE'", "signal", "NONE" },
       { "resolve: name expected, got nil", "resolve" },
+      { "resolve: name expected, got table", "resolve", "localhost", {} },
+      { "resolve: name expected, got boolean", "resolve", "localhost", false },
+      { "resolve: no port has the number 65536", "resolve", "localhost", 65536 },
+      { "resolve: no port has the number 0.5", "resolve", "localhost", 0.5 },
       { "cancel: thread expected, got string", "cancel", "x" },
     } do
-      local ok, err = pcall(function()
+      local refused = { pcall(loop[case[2]], case[3], case[4], case[5]) }
+      local called = { pcall(function()
         local result = loop[case[2]](case[3], case[4], case[5])
         return result
-      end)
-      assert.is_false(ok)
-      assert.truthy(err:find "^%S*loop_spec.lua:%d+: ")
-      assert.are.equal(case[1], (err:gsub("^.-:%d+: ", "")))
+      end) }
+      for _, results in ipairs { refused, called } do
+        assert.is_false(results[1], case[1])
+        assert.truthy(results[2]:find "^%S*loop_spec.lua:%d+: ")
+        assert.are.equal(case[1], (results[2]:gsub("^.-:%d+: ", "")))
+      end
     end
+  end)
+
+  it("by who starts a thread that the loop was to start is told to the thread's resumer", function()
+    local thread = loop.spawn(print)
+    local ok, err = coro.resume(thread, 1)
+    assert.is_false(ok)
+    assert.are.equal("the thread was to be started by the loop", err)
+    loop.run()
   end)
 end)
 
@@ -668,6 +688,7 @@ describe("resolve", function()
       return found, err, other, why
     end)
     assert.are.same({ { addr = "127.0.0.1", family = "inet", port = 80 } }, results[1])
+    assert.are.equal("80", tostring(results[1][1].port)) -- an integer where there are integers
     assert.is_nil(results[3])
     assert.are.equal("string", type(results[4]))
     assert.is_true(ticks > 0)
