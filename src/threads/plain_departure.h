@@ -70,13 +70,19 @@ template <waiting how>
   there.depth = link.depth;
 }
 
+// The thread that leaves may continue its resumer, which then waits for it no more.
+template <waiting how>
+[[gnu::always_inline]] inline void forget_continued_resumer(carrier& here, const lua_State* to) {
+  if (how == waiting::yield || here.resumer.thread == to) here.resumer = {};
+}
+
 // From one mounted thread to another.                                  MAY SWITCH, MAY RAISE.
 template <waiting how>
 [[gnu::always_inline]] inline int depart_mounted(lua_State* L, runtime& rt, lua_State* to,
                                                  carrier& there, int n, leaving way) {
   carrier& here = *rt.current;
   const std::uint64_t wait = ++rt.switches;
-  if (how == waiting::yield || here.resumer.thread == to) here.resumer = {};  // it waits no more
+  forget_continued_resumer<how>(here, to);
   if constexpr (is_normal(how)) {
     there.resumer = {L, wait, &here};
     there.depth = depth_above(here);
@@ -101,7 +107,7 @@ template <waiting how>
   carrier& here = *rt.current;
   const std::uint64_t wait = ++rt.switches;
   const thread_link link = next_link<how>(rt, L, here, &here, wait, to, at);
-  if (how == waiting::yield || here.resumer.thread == to) here.resumer = {};  // it waits no more
+  forget_continued_resumer<how>(here, to);
   hold<lua::by_layout>(rt, to, link.resumer.thread);
   pass_values<lua::by_layout>(rt, L, to, at.how, n);
   stay_mounted<lua::by_layout>(rt, L, how, wait, way == leaving::warm);
@@ -118,7 +124,7 @@ template <waiting how>
   carrier& here = *rt.current;
   const std::uint64_t wait = ++rt.switches;
   const thread_link link = next_link<how>(rt, L, here, nullptr, wait, to, at);
-  if (how == waiting::yield || here.resumer.thread == to) here.resumer = {};  // it waits no more
+  forget_continued_resumer<how>(here, to);
   hold<lua::by_layout>(rt, at.on != nullptr ? at.on->base : to, link.resumer.thread);
   pass_values<lua::by_layout>(rt, L, to, at.how, n);
   push_unmounted_ticket<lua::by_layout>(rt, L, how, wait, {here.resumer, here.depth});
