@@ -2,6 +2,7 @@
 // left to loop.lua.
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "loop/edge.h"
 #include "loop/streams.h"
@@ -31,19 +32,16 @@ bool is_in_wait(const loop_state& state, lua_State* T, const wait& w) {
 
 // The thread of the wait goes on, or will never.
 void end_continuing(lua_State* L, loop_state& state, int threads) {
-  wait* w = state.continuing;
-  if (w == nullptr) return;  // somebody else did so, while the thread ran
-  state.continuing = nullptr;
+  wait& w = *std::exchange(state.continuing, nullptr);
   lua_pushboolean(L, 0);
-  lua_rawseti(L, threads, w->index);
-  state.of->recycle(*w);
+  lua_rawseti(L, threads, w.index);
+  state.of->recycle(w);
 }
 
 // An error came between: its thread has not gone on. What was read for it is lost.
 void put_back_continuing(loop_state& state) noexcept {
-  wait* w = state.continuing;
+  wait* w = std::exchange(state.continuing, nullptr);
   if (w == nullptr) return;
-  state.continuing = nullptr;
   if (w->attempt.method != nullptr) w->result = outcome::cancelled;
   w->attempt.method = nullptr;
   state.of->put_back(*w);
@@ -71,15 +69,14 @@ int leave_rest(lua_State* L, rest what, int n) {
   return n + 2;
 }
 
-// Threads that waited go on, one after the other, until one of them leaves something to be done:
-// the results are what, the thread, and what it comes with. None if the loop is to be left, or if
-// nothing can end.                                                  MAY RAISE (memory), MAY SWITCH.
-template <until end>
+// continue_threads(until): threads that waited go on, one after the other, until one of them leaves
+// something to be done: the results are what, the thread, and what it comes with. None if the loop
+// is to be left, or if nothing can end.                             MAY RAISE (memory), MAY SWITCH.
 int continue_threads(lua_State* L) {
   enum slot : int { ptransfer = 1, threads, thread, ok, first };
   loop_state& state = state_of_function(L);
   engine& of = *state.of;
-  put_back_continuing(state);
+  const auto end = static_cast<until>(static_cast<int>(lua_tonumber(L, 1)));
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(ptransfer_upvalue));
   lua_pushvalue(L, lua_upvalueindex(threads_upvalue));
@@ -122,6 +119,23 @@ int continue_threads(lua_State* L) {
   }
 }
 
+// As continue_threads, but not inside of it: finalizers and hooks of main do not run the loop while
+// it is about to continue somebody else.                            MAY RAISE, MAY SWITCH.
+template <until end>
+int run(lua_State* L) {
+  loop_state& state = state_of_function(L);
+  if (state.is_running) luaL_error(L, "attempt to wait inside the loop");
+  lua_settop(L, 0);
+  lua_getfield(L, lua_upvalueindex(core_upvalue), "continue_threads");
+  lua_pushnumber(L, static_cast<int>(end));
+  state.is_running = true;
+  const int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+  state.is_running = false;
+  if (status == 0) return lua_gettop(L);
+  put_back_continuing(state);
+  return lua_error(L);
+}
+
 // begin_turn([timeout]) -> has anything ended?
 int begin_turn(lua_State* L) {
   engine& of = engine_of_function(L);
@@ -150,23 +164,16 @@ int is_stopped(lua_State* L) {
   return 1;
 }
 
-// set_main_wait(wait or nil)
-int set_main_wait(lua_State* L) {
-  state_of_function(L).main_wait = lua_touserdata(L, 1);
-  return 0;
-}
-
 }  // namespace
 
-const luaL_Reg continuing_functions[] = {
-    {"continue_until_stopped", continue_threads<until::stopped>},
-    {"continue_for_a_turn", continue_threads<until::turn_is_over>},
-    {"continue_until_main", continue_threads<until::main_goes_on>},
-    {"begin_turn", begin_turn},
-    {"has_work", has_work},
-    {"set_stopped", set_stopped},
-    {"is_stopped", is_stopped},
-    {"set_main_wait", set_main_wait},
-    {nullptr, nullptr}};
+const luaL_Reg continuing_functions[] = {{"continue_threads", continue_threads},
+                                         {"continue_until_stopped", run<until::stopped>},
+                                         {"continue_for_a_turn", run<until::turn_is_over>},
+                                         {"continue_until_main", run<until::main_goes_on>},
+                                         {"begin_turn", begin_turn},
+                                         {"has_work", has_work},
+                                         {"set_stopped", set_stopped},
+                                         {"is_stopped", is_stopped},
+                                         {nullptr, nullptr}};
 
 }  // namespace luacoro::loop

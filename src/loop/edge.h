@@ -30,9 +30,10 @@ constexpr int upvalues = ptransfer_upvalue;
 struct loop_state {
   engine* of = nullptr;  // null after the Lua state was closed
   const luacoro_abi* coro = nullptr;
-  const void* sockets = nullptr;    // the metatable's address
-  const void* main_wait = nullptr;  // that main is in: it cannot wait again, below
-  wait* continuing = nullptr;       // that is over, until its thread has gone on
+  const void* sockets = nullptr;  // the metatable's address
+  wait* main_wait = nullptr;      // that main is in: it cannot wait again, below
+  wait* continuing = nullptr;     // that is over, until its thread has gone on
+  bool is_running = false;
   bool is_stopped = false;
   unsigned calls = 0;  // of methods that tried at once, since one gave way (socket.h)
 };
@@ -105,14 +106,14 @@ void forget(lua_State* L, upvalue table, const wait& w);
 
 // Waits until it has ended; to be returned. The results are what the loop continues the thread
 // with: those of push_outcome, or of the wait's attempt.    MAY RAISE (as transfer), MAY SWITCH.
-int leave(lua_State* L, const loop_state& state, wait& w);
-// The same in main: true, or nil and why not.              MAY RAISE (main waits already). [-0, +2]
-void wait_in_main(lua_State* L, wait& w);
+int leave(lua_State* L, loop_state& state, wait& w);
+// The same in main.                                        MAY RAISE (main waits already). [-0, +r]
+void wait_in_main(lua_State* L, loop_state& state, wait& w);
 
 // The current thread waits for what f(engine, wait) starts; to be returned.
 template <typename F>
 int wait_for(lua_State* L, F f) {
-  const loop_state& state = state_of_function(L);
+  loop_state& state = state_of_function(L);
   check_may_wait(L, state);
   wait& w = begin(L, state);
   start(L, *state.of, w, [&] { f(*state.of, w); });

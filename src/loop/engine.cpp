@@ -301,6 +301,10 @@ void engine::end(wait& w, outcome result) noexcept {
   w.can_end = false;
   w.result = result;
   ++w.use;
+  append_ended(w);
+}
+
+void engine::append_ended(wait& w) noexcept {
   w.next = nullptr;
   (last_ended_ != nullptr ? last_ended_->next : first_ended_) = &w;
   last_ended_ = &w;
@@ -311,6 +315,7 @@ void engine::recycle(wait& w) noexcept {
   w.result = outcome::none;
   w.in_use = false;
   w.has_values = false;
+  w.is_retried = false;
   w.attempt.method = nullptr;
   if (w.found) w.found.reset();
   w.next = free_;
@@ -360,6 +365,10 @@ descriptor& engine::add_temporary(int fd) {
     ::fcntl(fd, F_SETFL, flags);
   }
   return d;
+}
+
+void engine::release(int fd) noexcept {
+  if (descriptor* d = find(fd)) release(*d);
 }
 
 void engine::release(descriptor& d) noexcept {
@@ -418,13 +427,6 @@ wait* engine::next() {
   first_ended_ = w->next;
   if (first_ended_ == nullptr) last_ended_ = nullptr;
   return w;
-}
-
-void engine::put_back(wait& w) noexcept {
-  w.next = first_ended_;
-  first_ended_ = &w;
-  if (last_ended_ == nullptr) last_ended_ = &w;
-  ++ended_;
 }
 
 std::size_t engine::begin_turn(std::optional<clock::time_point> limit) {

@@ -45,8 +45,8 @@ class engine {
   // Ends it. It is told by `next`.
   void end(wait& w, outcome result) noexcept;
   void recycle(wait& w) noexcept;
-  // `next` gave it, and gives it again first.
-  void put_back(wait& w) noexcept;
+  // `next` gave it, and gives it again after the others: they can go on if its thread cannot.
+  void put_back(wait& w) noexcept { append_ended(w); }
   // Is this the address of a wait?
   [[nodiscard]] bool knows(const void* address) const noexcept;
   // By its index.
@@ -56,6 +56,8 @@ class engine {
   // socket had that number, it is gone: its waits end as `closed`.
   descriptor& open(int fd);
   void release(descriptor& d) noexcept;
+  // That with the number, if there is one.
+  void release(int fd) noexcept;
 
   // The next wait that has ended; null if nothing can end any more. Looks at what Asio has at least
   // once for each round of those that have ended, so nobody waits forever because others are always
@@ -100,6 +102,7 @@ class engine {
   void end_waiting(descriptor& d, direction which, const std::error_code& why) noexcept;
   void await_signal(caught_signal& s);
   void unlink(wait& w) noexcept;
+  void append_ended(wait& w) noexcept;
   void free_if_idle(descriptor& d) noexcept;
   void expect(wait& w) noexcept;
   void poll();

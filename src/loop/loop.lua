@@ -19,7 +19,6 @@ local handlers = setmetatable({}, { __mode = "k" }) -- of spawned threads, by th
 local suspended = {} -- waits in `suspend`, by thread
 local suspends, most_suspends = 0, 1000 -- since it was swept
 local timeouts = setmetatable({}, { __mode = "k" }) -- of threads that start later, by thread
-local main_wait -- while main waits
 
 -- Errors in the use of the loop
 
@@ -115,16 +114,19 @@ end
 ---@param timeout number|nil  in seconds
 ---@return true|nil, string|nil err  "timeout", "closed", "cancelled" or what the system says
 function loop.wait(object, mode, timeout)
-  local fd = object
-  if type(object) ~= "number" then fd = descriptor_of(object) end
-  return core.wait(fd, mode, timeout)
+  if type(object) == "number" then return core.wait(object, mode, timeout) end
+  local fd = descriptor_of(object)
+  if fd and (mode == "r" or mode == "rw") and object.dirty and object:dirty() then
+    return true, nil
+  end
+  return core.wait(fd, mode, timeout, object)
 end
 
 -- The wait of a thread that is in `suspend`. Others may have closed or continued it, and `core`
 -- knows nothing of that.
 local function wait_in_suspend(thread)
   local wait = suspended[thread]
-  if not wait or wait == main_wait or core.is_in(thread, wait) then return wait end
+  if not wait or core.is_in(thread, wait) then return wait end
   suspended[thread] = nil
   core.drop(wait)
 end
@@ -141,8 +143,8 @@ end
 --- Waits for `resume`.
 ---@return any ...  what that passes
 function loop.suspend()
-  local thread = current()
-  if not thread then return core.wait_in_main(core.park(), true) end
+  local thread = current() or main
+  if thread == main and core.main_waits() then blame "main waits already, below this call" end
   suspends = suspends + 1
   if suspends > most_suspends then sweep_suspended() end
   wait_in_suspend(thread) -- it is here: whatever is left of an earlier wait is over
@@ -173,7 +175,7 @@ function loop.cancel(thread)
     return close(thread)
   end
   if wait_in_suspend(thread) then suspended[thread] = nil end
-  return core.cancel(thread == main and main_wait or thread)
+  return core.cancel(thread)
 end
 
 --- Waits for the next signal with that name. From the first call on it is caught.
@@ -201,14 +203,14 @@ end
 -- Where the error goes: to the handler of the thread that failed, or out of the loop. The thread
 -- that was continued last is asked first; the error may be another one's, that it went on to.
 local function report(last, err, traceback)
-  local failed = handlers[last] and has_failed(last, traceback) and last
+  local failed = has_failed(last, traceback) and last
   if not failed then
     for thread in pairs(handlers) do
       if has_failed(thread, traceback) then failed = thread end
     end
   end
-  if failed then
-    local handler = handlers[failed]
+  local handler = failed and handlers[failed]
+  if handler then
     handlers[failed] = nil
     handler(err, traceback, failed)
   elseif type(err) == "string" then
@@ -250,7 +252,7 @@ local go_on = { go_on_with, throw_into, take_leave }
 
 local function check_main(name)
   if current() then blame(name .. ": the loop runs in main, where errors of all threads arrive") end
-  if main_wait then blame(name .. ": main waits already, below this call") end
+  if core.main_waits() then blame(name .. ": main waits already, below this call") end
 end
 
 local function report_deadlock()
@@ -279,28 +281,18 @@ local function run_until_main()
   end
 end
 
-local function set_main_wait(wait)
-  main_wait = wait
-  core.set_main_wait(wait)
-end
-
 local function end_wait_in_main(wait, ok, ...)
-  set_main_wait(nil)
+  if not ok then
+    suspended[main] = nil
+    core.drop(wait)
+  end
+  core.end_main_wait()
   if ok then return ... end
-  suspended[main] = nil
-  core.drop(wait)
   error((...), 0)
 end
 
-function core.wait_in_main(wait, is_suspended)
-  if main_wait then
-    core.drop(wait)
-    blame "main waits already, below this call"
-  end
-  set_main_wait(wait)
-  if is_suspended then suspended[main] = wait end
-  return end_wait_in_main(wait, pcall(run_until_main))
-end
+-- Main is in that wait, until this returns.
+function core.run_until_main(wait) return end_wait_in_main(wait, pcall(run_until_main)) end
 
 --- Continues threads until nothing is left that could happen, or until `stop`.
 ---

@@ -21,18 +21,20 @@ bool is_for_all(lua_State* T) {
   return text[text[0] == '*' ? 1 : 0] == 'a';
 }
 
-// Is it for something that may have to come, and that no socket refuses which can receive?
-bool is_plain_receive(lua_State* L) {
-  if (!lua_isnil(L, prefix)) return false;
-  switch (lua_type(L, pattern)) {
-    case LUA_TNIL: return true;
-    case LUA_TNUMBER: return lua_tonumber(L, pattern) > 0;
-    case LUA_TSTRING: {
-      const char* text = lua_tostring(L, pattern);
-      return std::strcmp(text, "*l") == 0 || std::strcmp(text, "*a") == 0;
-    }
-    default: return false;
-  }
+// No socket that can receive refuses these arguments.
+bool is_valid(lua_State* L) {
+  if (!lua_isnil(L, prefix) && lua_isstring(L, prefix) == 0) return false;
+  if (lua_isnil(L, pattern)) return true;
+  if (lua_isnumber(L, pattern) != 0) return lua_tonumber(L, pattern) >= 0;
+  if (lua_type(L, pattern) != LUA_TSTRING) return false;
+  const char* text = lua_tostring(L, pattern);
+  return std::strcmp(text, "*l") == 0 || std::strcmp(text, "*a") == 0;
+}
+
+// Are they for something that may have to come? Of nothing, and of what the prefix has, that is not
+// so.
+bool is_for_more(lua_State* L) {
+  return lua_isnil(L, prefix) && !(lua_isnumber(L, pattern) != 0 && lua_tonumber(L, pattern) < 1);
 }
 
 // MAY RAISE. [-0, +1]
@@ -77,18 +79,16 @@ void join(lua_State* L, lua_State* T, attempt& a) {
 
 // What was received before an error.                                   MAY RAISE (memory). [-0, +1]
 void push_received(lua_State* L, lua_State* T, attempt& a) {
-  if (a.said != nullptr && !a.has_partial && a.chunks == 0) {
+  if (a.said == nullptr && lua_isstring(T, prefix) != 0) {
+    lua_pushvalue(T, prefix);
+    lua_xmove(T, L, 1);
+    lua_tostring(L, -1);
+  } else if (a.said != nullptr && !a.has_partial && a.chunks == 0) {
     lua_pushnil(L);
   } else {
     lua_pushliteral(L, "");
     join(L, T, a);
   }
-}
-
-std::size_t size_of(lua_State* L, int index) {
-  std::size_t size = 0;
-  lua_tolstring(L, index, &size);
-  return size;
 }
 
 // The end of the stream is what "*a" waits for, and not an error. Where a try finds nothing else it
@@ -166,10 +166,12 @@ int receive(lua_State* L) {
   loop_state& state = state_of_function(L);
   attempt a = begin_frame(L, state, method, 2);
   const socket_state& s = *a.on;
-  const bool is_plain = a.arguments == 0 || is_plain_receive(L);
+  const bool is_line = a.arguments == 0;
+  const bool has_valid_arguments = is_line || is_valid(L);
   // Once it had to wait, what is not in LuaSocket's buffer is not expected to be there already: a
   // try in vain costs more than the wait.
-  if (s.waits_first && is_plain && may_wait(L, state) && !is_dirty(L)) {
+  if (s.waits_first && (is_line || (has_valid_arguments && is_for_more(L))) && may_wait(L, state) &&
+      !is_dirty(L)) {
     a.is_first = true;
     return wait_to_try(L, state, a);
   }
@@ -178,7 +180,7 @@ int receive(lua_State* L) {
     a.before = size_of(L, -1);
     lua_pop(L, 1);
   }
-  return try_at_once(L, state, a, !(is_plain && s.can_receive));
+  return try_at_once(L, state, a, !(has_valid_arguments && s.can_receive));
 }
 
 }  // namespace

@@ -19,6 +19,18 @@ void keep_sent(lua_State* L, lua_State* T, attempt& a) {
   lua_pop(L, 1);
 }
 
+bool is_number_or_nil(lua_State* L, int index) {
+  return lua_isnil(L, index) || lua_isnumber(L, index) != 0;
+}
+
+// Where it begins, less one byte; from the end of the data if that is negative, as in string.sub.
+std::size_t before_first(lua_State* L) {
+  const auto size = static_cast<lua_Number>(size_of(L, data));
+  lua_Number begin = lua_isnil(L, first) ? 1 : lua_tonumber(L, first);
+  if (begin < 0) begin += size + 1;
+  return begin > 1 ? static_cast<std::size_t>(std::min(begin - 1, size)) : 0;
+}
+
 void push_sent(lua_State* L, lua_State*, attempt& a) {
   lua_pushnumber(L, static_cast<lua_Number>(a.before));
 }
@@ -32,8 +44,12 @@ const stream_method method = {.waits_for = writing,
 int send(lua_State* L) {
   loop_state& state = state_of_function(L);
   attempt a = begin_frame(L, state, method, 3);
-  const bool is_plain = a.arguments == 1 && lua_isstring(L, data) != 0;
-  return try_at_once(L, state, a, !(is_plain && a.on->can_send));
+  bool is_valid = lua_isstring(L, data) != 0;
+  if (is_valid && a.arguments > 1) {
+    is_valid = is_number_or_nil(L, first) && is_number_or_nil(L, first + 1);
+    if (is_valid) a.before = before_first(L);
+  }
+  return try_at_once(L, state, a, !(is_valid && a.on->can_send));
 }
 
 }  // namespace

@@ -4,8 +4,14 @@
 namespace luacoro::loop {
 namespace {
 
-void release_if_registered(engine& of, const socket_state& s) noexcept {
-  if (s.registered != nullptr) of.release(*s.registered);
+// The file descriptor of the socket at an index; -1 if it is closed.            MAY RAISE. [-0, +0]
+int fd_of(lua_State* L, int socket) {
+  lua_getfield(L, socket, "getfd");
+  lua_pushvalue(L, socket);
+  lua_call(L, 1, 1);
+  const int fd = to_fd(L, -1);
+  lua_pop(L, 1);
+  return fd;
 }
 
 // new_state(block, total) -> userdata: of a socket with these timeouts, nil for none
@@ -23,7 +29,13 @@ int new_state(lua_State* L) {
 // for it is told that it is closed.
 int release(lua_State* L) {
   socket_state& s = check_socket(L);
-  release_if_registered(engine_of_function(L), s);
+  engine& of = engine_of_function(L);
+  if (s.registered != nullptr) {
+    of.release(*s.registered);
+  } else {
+    lua_rawgeti(L, 1, 1);
+    of.release(fd_of(L, lua_gettop(L)));  // somebody may wait for it by its number
+  }
   s.waits_first = false;
   return 0;
 }
@@ -73,7 +85,10 @@ int wait_until_ready(lua_State* L) {
   const double timeout = s.time_left(lua_tonumber(L, 4));
   lua_rawgeti(L, 1, 1);
   register_if_open(L, engine_of_function(L), lua_gettop(L), s);
-  return wait_for(L, [&](engine& of, wait& w) { watch_socket(of, w, s, to_be.writes, timeout); });
+  return wait_for(L, [&](engine& of, wait& w) {
+    w.is_retried = true;
+    watch_socket(of, w, s, to_be.writes, timeout);
+  });
 }
 
 // take_turn(self) -> true if it has its turn at once; else what a sleep of no time returns
@@ -83,7 +98,10 @@ int take_turn(lua_State* L) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  return wait_for(L, [&](engine& of, wait& w) { of.alarm(w, 0); });
+  return wait_for(L, [&](engine& of, wait& w) {
+    w.is_retried = true;
+    of.alarm(w, 0);
+  });
 }
 
 }  // namespace
@@ -108,11 +126,7 @@ socket_state& check_socket(lua_State* L) {
 
 void register_if_open(lua_State* L, engine& of, int socket, socket_state& s) {
   if (s.registered != nullptr || s.is_collected) return;
-  lua_getfield(L, socket, "getfd");
-  lua_pushvalue(L, socket);
-  lua_call(L, 1, 1);
-  const int fd = to_fd(L, -1);
-  lua_pop(L, 1);
+  const int fd = fd_of(L, socket);
   if (fd < 0) return;
   guarded(L, [&] {
     s.registered = &of.open(fd);
@@ -139,7 +153,7 @@ int collect_socket(lua_State* L) {
   auto* s = static_cast<socket_state*>(lua_touserdata(L, 1));
   const auto& state = *static_cast<loop_state*>(lua_touserdata(L, lua_upvalueindex(state_upvalue)));
   if (s == nullptr || state.of == nullptr) return 0;
-  release_if_registered(*state.of, *s);
+  if (s->registered != nullptr) state.of->release(*s->registered);
   s->is_collected = true;
   return 0;
 }

@@ -14,6 +14,8 @@ int push_call(lua_State* L, lua_State* T, const attempt& a) {
   return a.arguments + 1;
 }
 
+void push_changed(lua_State* L) { lua_pushliteral(L, "what the method waits for was changed"); }
+
 // What a try returned, from index `from` on: the number of results of the method, which are on top;
 // or waits_again, and nothing of it is left.                           MAY RAISE (memory).
 int take_results(lua_State* L, lua_State* T, attempt& a, int from) {
@@ -59,6 +61,7 @@ void start_attempt(lua_State* L, engine& of, wait& w, const attempt& a) {
   const socket_state& s = *a.on;
   // The first one is no longer than what LuaSocket calls so: there is no time for the whole then.
   const double timeout = a.is_first ? s.block : s.time_left(a.start);
+  w.is_retried = true;
   start(L, of, w, [&] {
     if (a.gives_way) {
       of.alarm(w, 0);
@@ -84,6 +87,7 @@ int conclude(lua_State* L, lua_State* T, attempt& a, int from, bool is_last) {
 int try_after(lua_State* L, lua_State* T, attempt& a, outcome result) {
   const bool is_last = a.is_first && result == outcome::timeout;
   a.is_first = a.gives_way = false;
+  check_unchanged(L, is_there(T, a));
   if (a.method->look != nullptr && a.said != nullptr) a.method->look(T, a);
   const int from = lua_gettop(L) + 1;
   lua_call(L, push_call(L, T, a), LUA_MULTRET);
@@ -100,11 +104,11 @@ int conclude_outcome(lua_State* L, lua_State* T, attempt& a, outcome result) {
 }
 
 // In main, which waits by running the loop and tries for itself.
-int wait_to_try_in_main(lua_State* L, const loop_state& state, attempt a) {
+int wait_to_try_in_main(lua_State* L, loop_state& state, attempt a) {
   for (;;) {
     wait& w = begin(L, state);
     start_attempt(L, *state.of, w, a);
-    wait_in_main(L, w);
+    wait_in_main(L, state, w);
     outcome result = outcome::ready;
     if (!lua_toboolean(L, -2)) {
       const bool is_timeout = std::strcmp(lua_tostring(L, -1), "timeout") == 0;
@@ -112,7 +116,9 @@ int wait_to_try_in_main(lua_State* L, const loop_state& state, attempt a) {
     }
     lua_remove(L, -2);
     const int n = conclude_outcome(L, L, a, result);
-    if (n != waits_again) return n;
+    if (n == waits_again) continue;
+    wake_others(*state.of, a);
+    return n;
   }
 }
 
@@ -142,7 +148,9 @@ void push_method(lua_State* L, int upvalue) {
 }
 
 void check_unchanged(lua_State* L, bool is_unchanged) {
-  if (!is_unchanged) luaL_error(L, "what the method waits for was changed");
+  if (is_unchanged) return;
+  push_changed(L);
+  lua_error(L);
 }
 
 attempt begin_frame(lua_State* L, const loop_state& state, const stream_method& method,
@@ -153,7 +161,7 @@ attempt begin_frame(lua_State* L, const loop_state& state, const stream_method& 
   return {.method = &method, .arguments = arguments, .start = s.start(), .on = &s};
 }
 
-int wait_to_try(lua_State* L, const loop_state& state, const attempt& a) {
+int wait_to_try(lua_State* L, loop_state& state, const attempt& a) {
   push_method(L, own_upvalue);
   register_if_open(L, *state.of, frame::socket, *a.on);
   if (L == state.coro->main) return wait_to_try_in_main(L, state, a);
@@ -201,7 +209,14 @@ int try_again(lua_State* L, loop_state& state, lua_State* T, wait& w) {
     lua_insert(L, top + 1);
     status = lua_pcall(L, lua_gettop(L) - top - 1, LUA_MULTRET, 0);
   }
-  if (!is_there(T, a) && state.coro->mark_of(state.coro, T) != &w) return is_gone;
+  if (!is_there(T, a)) {
+    if (state.coro->mark_of(state.coro, T) != &w) return is_gone;
+    if (status == 0) {
+      lua_settop(L, top);
+      push_changed(L);
+    }
+    return has_failed;
+  }
   if (status != 0) return has_failed;
   if (const int n = lua_gettop(L) - top; n > 0 || is_concluded) {
     wake_others(*state.of, a);

@@ -52,10 +52,16 @@ attempt begin_frame(lua_State* L, const loop_state& state, const stream_method& 
 // who called the method.                                               MAY RAISE, MAY SWITCH.
 int try_at_once(lua_State* L, loop_state& state, attempt& a, bool may_refuse);
 // The same, but it waits first.                                        MAY RAISE, MAY SWITCH.
-int wait_to_try(lua_State* L, const loop_state& state, const attempt& a);
+int wait_to_try(lua_State* L, loop_state& state, const attempt& a);
 
 // A function that is an upvalue of the method's, and the socket.                          [-0, +2]
 void push_method(lua_State* L, int upvalue);
+
+inline std::size_t size_of(lua_State* L, int index) {
+  std::size_t size = 0;
+  lua_tolstring(L, index, &size);
+  return size;
+}
 
 // Is it in the frame of the attempt that T is?
 inline bool is_there(lua_State* T, const attempt& a) {

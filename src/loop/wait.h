@@ -70,6 +70,7 @@ struct wait {
   bool can_end = false;  // something was started that will end it
   bool has_alarm = false;
   bool has_values = false;        // the Lua side has values for whoever waits
+  bool is_retried = false;        // it is a part of a call, which can be cancelled also after it
   std::array<bool, 2> watches{};  // by direction
   descriptor* on = nullptr;
   std::array<wait*, 2> next_waiting{};  // by direction, of those who wait for the descriptor

@@ -47,7 +47,7 @@ const char* check_name(lua_State* L, int index, const char* function) {
   return lua_tostring(L, index);
 }
 
-// wait(fd or nil, "r" or "w" or "rw" [, timeout]); nil: it is closed
+// wait(fd or nil, "r" or "w" or "rw" [, timeout [, what is kept alive]]); nil: it is closed
 int wait_for_descriptor(lua_State* L) {
   const char* mode = lua_isstring(L, 2) != 0 ? lua_tostring(L, 2) : "";
   const bool reads = mode[0] == 'r', writes = mode[reads ? 1 : 0] == 'w';
@@ -151,6 +151,18 @@ int park(lua_State* L) {
 // leave(wait)
 int leave_for(lua_State* L) { return leave(L, state_of_function(L), *check_wait(L)); }
 
+// main_waits() -> boolean
+int main_waits(lua_State* L) {
+  lua_pushboolean(L, state_of_function(L).main_wait != nullptr);
+  return 1;
+}
+
+// end_main_wait()
+int end_main_wait(lua_State* L) {
+  state_of_function(L).main_wait = nullptr;
+  return 0;
+}
+
 // wake(wait, values): ends it; it gives the values
 int wake(lua_State* L) {
   wait* w = check_wait(L);
@@ -159,35 +171,38 @@ int wake(lua_State* L) {
   return 0;
 }
 
-// drop(wait): it is over, and nobody is told
+// It is over, and nobody is told.
+void drop_wait(lua_State* L, wait& w) {
+  forget(L, threads_upvalue, w);
+  engine_of_function(L).end(w, outcome::cancelled);
+}
+
+// drop(wait)
 int drop(lua_State* L) {
-  wait* w = check_wait(L);
-  forget(L, threads_upvalue, *w);
-  engine_of_function(L).end(*w, outcome::cancelled);
+  drop_wait(L, *check_wait(L));
   return 0;
 }
 
 // The wait that the thread is in; null if it is in none of this loop's.
 wait* wait_of(const loop_state& state, lua_State* T) {
+  if (T == state.coro->main) return state.main_wait;
   const void* mark = state.coro->mark_of(state.coro, T);
   if (mark == nullptr || !state.of->knows(mark)) return nullptr;
   return static_cast<wait*>(const_cast<void*>(mark));
 }
 
-// cancel(thread, or the wait that main is in) -> was it in a wait?
+// cancel(thread) -> was it in a wait?
 int cancel(lua_State* L) {
   const loop_state& state = state_of_function(L);
-  wait* w = nullptr;
-  if (lua_islightuserdata(L, 1)) {
-    w = check_wait(L);
-  } else {
-    lua_State* T = lua_tothread(L, 1);
-    if (T == nullptr) misuse(L, "cancel: thread expected, got %s", luaL_typename(L, 1));
-    if (T != L) w = wait_of(state, T);
-  }
+  lua_State* T = lua_tothread(L, 1);
+  if (T == nullptr) misuse(L, "cancel: thread expected, got %s", luaL_typename(L, 1));
+  wait* w = T != L || L == state.coro->main ? wait_of(state, T) : nullptr;
   const bool waits = w != nullptr && w->in_use && w->result == outcome::none;
+  const bool has_come = w != nullptr && w->in_use && w->is_retried && w != state.continuing &&
+                        (w->result == outcome::ready || w->result == outcome::timeout);
   if (waits) state.of->end(*w, outcome::cancelled);
-  lua_pushboolean(L, waits);
+  if (has_come) w->result = outcome::cancelled;
+  lua_pushboolean(L, waits || has_come);
   return 1;
 }
 
@@ -195,8 +210,8 @@ int cancel(lua_State* L) {
 int is_in(lua_State* L) {
   const loop_state& state = state_of_function(L);
   lua_State* T = lua_tothread(L, 1);
-  const void* mark = T != nullptr ? state.coro->mark_of(state.coro, T) : nullptr;
-  lua_pushboolean(L, mark != nullptr && mark == lua_touserdata(L, 2));
+  const wait* w = T != nullptr ? wait_of(state, T) : nullptr;
+  lua_pushboolean(L, w != nullptr && w == lua_touserdata(L, 2));
   return 1;
 }
 
@@ -290,17 +305,23 @@ void forget(lua_State* L, upvalue table, const wait& w) {
   lua_rawseti(L, lua_upvalueindex(table), w.index);
 }
 
-int leave(lua_State* L, const loop_state& state, wait& w) {
+int leave(lua_State* L, loop_state& state, wait& w) {
   const luacoro_abi* coro = state.coro;
   if (L != coro->main) return coro->leave(coro, L, nullptr, 0, &w);
-  wait_in_main(L, w);
-  return 2;
+  const int top = lua_gettop(L);
+  wait_in_main(L, state, w);
+  return lua_gettop(L) - top;
 }
 
-void wait_in_main(lua_State* L, wait& w) {
-  lua_getfield(L, lua_upvalueindex(core_upvalue), "wait_in_main");
+void wait_in_main(lua_State* L, loop_state& state, wait& w) {
+  if (state.main_wait != nullptr) {
+    drop_wait(L, w);
+    misuse(L, "main waits already, below this call");
+  }
+  state.main_wait = &w;  // before anything runs that may run the loop
+  lua_getfield(L, lua_upvalueindex(core_upvalue), "run_until_main");
   lua_pushlightuserdata(L, &w);
-  lua_call(L, 1, 2);
+  lua_call(L, 1, LUA_MULTRET);
 }
 
 int push_outcome(lua_State* L, const wait& w) {
@@ -328,6 +349,8 @@ const luaL_Reg waiting_functions[] = {{"wait", wait_for_descriptor},
                                       {"schedule", schedule},
                                       {"park", park},
                                       {"leave", leave_for},
+                                      {"main_waits", main_waits},
+                                      {"end_main_wait", end_main_wait},
                                       {"wake", wake},
                                       {"drop", drop},
                                       {"cancel", cancel},

@@ -329,6 +329,182 @@ describe("a wrapped TCP socket", function()
     assert.is_true(turns > 10)
   end)
 
+  it("leaves others their turn whatever is received and sent", function()
+    local function turns_during(transfer)
+      local turns, is_over = 0, false
+      with_pair(function(a, b)
+        transfer(a, b)
+        is_over = true
+      end, function()
+        while not is_over do
+          turns = turns + 1
+          loop.sleep(0)
+        end
+      end)
+      return turns
+    end
+    local function receive(a, b, ...)
+      for _ = 1, 10 do
+        b:send(("x"):rep(100))
+        for _ = 1, 50 do assert.is_string(a:receive(...)) end
+        for _ = 1, 50 do assert.is_string(a:receive(1)) end
+      end
+    end
+    assert.is_true(turns_during(function(a, b) receive(a, b, 1) end) > 3)
+    assert.is_true(turns_during(function(a, b) receive(a, b, "1") end) > 3)
+    assert.is_true(turns_during(function(a, b) receive(a, b, 2, "y") end) > 3)
+    local function send(a, b, ...)
+      for _ = 1, 1000 do a:send(...) end
+      a:close()
+      return assert(b:receive "*a")
+    end
+    local sent
+    assert.is_true(turns_during(function(a, b) sent = send(a, b, "xyz", -2, 2) end) > 3)
+    assert.are.equal(("y"):rep(1000), sent)
+  end)
+
+  it("gives a thread its line also where main receives another one", function()
+    local a, b = connected()
+    for _ = 1, 210 do -- some calls of main leave others their turn
+      local line
+      loop.spawn(function() line = a:receive() end)
+      loop.timeout(0, function() b:send "x\nx\n" end)
+      assert.are.equal("x", (a:receive()))
+      loop.run()
+      assert.are.equal("x", line)
+    end
+    a:close()
+    b:close()
+  end)
+
+  it("is received from by the loop while others try to run it", function()
+    local function transfer(disturb)
+      local received = 0
+      with_pair(function(a)
+        for _ = 1, 20 do
+          local data = a:receive(30000)
+          received = received + #(data or "")
+        end
+      end, function(_, b)
+        for _ = 1, 60 do
+          b:send(("x"):rep(10000))
+          disturb()
+          loop.sleep(0)
+        end
+      end)
+      return received
+    end
+    local is_inside
+    debug.sethook(function()
+      if is_inside or coro.current() then return end
+      is_inside = true
+      pcall(loop.step, 0)
+      pcall(loop.sleep, 0)
+      is_inside = false
+    end, "c")
+    local received = transfer(function() end)
+    debug.sethook()
+    assert.are.equal(600000, received)
+    local function disturb()
+      for _ = 1, 3 do
+        fixture.with_finalizer(function() pcall(coro.current() and type or loop.sleep, 0) end)
+      end
+    end
+    assert.are.equal(600000, transfer(disturb))
+    fixture.collect()
+    loop.run()
+  end)
+
+  it("is told where its frame was changed, when it was collected meanwhile", function()
+    local raw, peer = peers.connected(socket)
+    local outcome
+    local thread = loop.spawn(function()
+      local wrapped = loop.wrap(raw)
+      outcome = pack(pcall(wrapped.receive, wrapped, 10))
+    end)
+    loop.step(0)
+    peer:send "abc"
+    loop.step(0.1)
+    local level = 0
+    while debug.getinfo(thread, level, "S") do
+      for i = 1, 10 do
+        local _, value = debug.getlocal(thread, level, i)
+        local is_state = level == 0 and type(value) == "userdata" and i == 5
+        if loop.is_wrapped(value) or is_state then debug.setlocal(thread, level, i, nil) end
+      end
+      level = level + 1
+    end
+    fixture.collect()
+    peer:send "defghij"
+    loop.run()
+    raw:close()
+    peer:close()
+    assert.is_false(outcome[1])
+    assert.matches("what the method waits for was changed", outcome[2])
+  end)
+
+  it("is closed for whoever waits for it, also if its methods never did", function()
+    local outcome
+    local made, peer = connected()
+    local server = loop.bind("127.0.0.1", 0)
+    for _, object in ipairs { made, server } do
+      loop.spawn(function() outcome = pack(loop.wait(object, "r", 10)) end)
+      loop.timeout(0, function() object:close() end)
+      loop.run()
+      assert.are.same({ n = 2, nil, "closed" }, outcome)
+    end
+    peer:close()
+  end)
+
+  it("may be received from at once while LuaSocket has something of it", function()
+    local a, b = connected()
+    b:send "1\n2\n"
+    assert.are.equal("1", (a:receive()))
+    assert.are.same({ n = 2, true, nil }, pack(loop.wait(a, "r", 0)))
+    assert.are.equal("2", (a:receive()))
+    assert.are.same({ n = 2, nil, "timeout" }, pack(loop.wait(a, "r", 0)))
+    a:close()
+    b:close()
+  end)
+
+  it("is no longer waited for by a call that is cancelled before it tries again", function()
+    local received
+    local a, b = connected()
+    local c, d = connected()
+    local thread = loop.spawn(function() received = pack(a:receive()) end)
+    local has_waited
+    loop.spawn(function()
+      c:receive()
+      has_waited = loop.cancel(thread)
+    end)
+    loop.step(0)
+    d:send "first\n"
+    b:send "a part"
+    loop.run()
+    assert.is_true(has_waited)
+    assert.are.equal("cancelled", received[2])
+    b:close()
+    assert.are.equal("a part", received[3] .. select(3, a:receive()))
+    for _, made in ipairs { a, c, d } do made:close() end
+
+    local server = loop.bind("127.0.0.1", 0)
+    local _, port = server:getsockname()
+    local accepted
+    local function cancel_other(other)
+      accepted = server:accept()
+      has_waited = loop.cancel(other())
+    end
+    local second, err
+    loop.spawn(cancel_other, function() return second end)
+    second = loop.spawn(function() err = select(2, server:accept()) end)
+    loop.step(0)
+    local client = socket.connect("127.0.0.1", port)
+    loop.run()
+    assert.is_true(has_waited)
+    assert.are.equal("cancelled", err)
+    for _, made in ipairs { server, client, accepted } do made:close() end
+  end)
+
   it("leaves others their turn also if it never had to wait before", function()
     local got
     with_pair(function(a, b)

@@ -705,6 +705,60 @@ end)
 describe("errors in threads", function()
   fixture.leaves_nothing(before_each, after_each)
 
+  it("go to no handler of another thread that failed in the same place before", function()
+    local handled, resumed
+    local function fail(err)
+      loop.suspend()
+      error(err, 0)
+    end
+    local first = loop.spawn_with(function(err) handled = err end, fail, "first")
+    local second = loop.spawn(fail, "second")
+    loop.step(0)
+    loop.spawn(function()
+      resumed = pack(coro.resume(first)) -- who resumed it gets the error
+      loop.resume(second)
+    end)
+    local ok, err = pcall(loop.run)
+    assert.are.equal("first", resumed[2])
+    assert.is_false(ok)
+    assert.matches("^second\n", err)
+    assert.is_nil(handled)
+  end)
+
+  it("for want of C stacks leave run, which lets others go on when it is called again", function()
+    local before = coro.configure()
+    local in_use = coro.stats().stacks_in_use
+    coro.configure { max_stacks = in_use + 2, warm_stacks = 0 }
+    local log = {}
+    local thread = loop.spawn(function()
+      loop.sleep(0.02)
+      log[#log + 1] = "plain"
+    end)
+    for _ = 1, 2 do
+      loop.spawn(function()
+        table.sort({ 1, 2 }, function(x, y)
+          loop.sleep(0.04)
+          return x < y
+        end)
+        log[#log + 1] = "pinned"
+      end)
+    end
+    local errors, ok, err = 0, nil, nil
+    repeat
+      ok, err = pcall(loop.run)
+      if not ok then
+        errors = errors + 1
+        assert.matches("too many C stacks", err)
+        socket.sleep(0.005)
+      end
+    until ok or errors > 1000
+    coro.configure(before)
+    assert.is_true(ok)
+    assert.are.equal("dead", coro.status(thread))
+    table.sort(log)
+    assert.are.same({ "pinned", "pinned", "plain" }, log)
+  end)
+
   local function fail_deep() error "broken" end
 
   it("leave run with the thread's traceback, and run can be called again", function()
