@@ -97,12 +97,16 @@ end
 
 local function field_of(object, name) return object[name] end
 
+-- Of any object: its method of that name, or nil.
+local function method_of(object, name)
+  local has_fields, method = pcall(field_of, object, name)
+  return has_fields and type(method) == "function" and method or nil
+end
+
 -- The file descriptor of what has a method `getfd`; nil if it is closed.
 local function descriptor_of(object)
-  local has_fields, getfd = pcall(field_of, object, "getfd")
-  if not has_fields or type(getfd) ~= "function" then
-    refuse("wait", "descriptor or socket", object)
-  end
+  local getfd = method_of(object, "getfd")
+  if not getfd then refuse("wait", "descriptor or socket", object) end
   local fd = getfd(object)
   if type(fd) ~= "number" then refuse("wait", "number from getfd", fd) end
   if fd >= 0 then return fd end
@@ -116,9 +120,8 @@ end
 function loop.wait(object, mode, timeout)
   if type(object) == "number" then return core.wait(object, mode, timeout) end
   local fd = descriptor_of(object)
-  if fd and (mode == "r" or mode == "rw") and object.dirty and object:dirty() then
-    return true, nil
-  end
+  local dirty = (mode == "r" or mode == "rw") and method_of(object, "dirty")
+  if fd and dirty and dirty(object) then return true, nil end
   return core.wait(fd, mode, timeout, object)
 end
 
@@ -269,7 +272,8 @@ local function report_deadlock()
   error(("deadlock: %s for what cannot happen\n%s"):format(text, table.concat(traces, "\n")), 0)
 end
 
-local function run_until_main()
+-- What main's wait gives.
+function core.run_until_main()
   while true do
     local rest, thread, first, second, third = core.continue_until_main()
     if not rest then return report_deadlock() end
@@ -280,19 +284,6 @@ local function run_until_main()
     go_on[rest](thread, first, second, third)
   end
 end
-
-local function end_wait_in_main(wait, ok, ...)
-  if not ok then
-    suspended[main] = nil
-    core.drop(wait)
-  end
-  core.end_main_wait()
-  if ok then return ... end
-  error((...), 0)
-end
-
--- Main is in that wait, until this returns.
-function core.run_until_main(wait) return end_wait_in_main(wait, pcall(run_until_main)) end
 
 --- Continues threads until nothing is left that could happen, or until `stop`.
 ---

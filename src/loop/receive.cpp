@@ -82,7 +82,7 @@ void push_received(lua_State* L, lua_State* T, attempt& a) {
   if (a.said == nullptr && lua_isstring(T, prefix) != 0) {
     lua_pushvalue(T, prefix);
     lua_xmove(T, L, 1);
-    lua_tostring(L, -1);
+    lua_tostring(L, -1);  // a number is one here, too
   } else if (a.said != nullptr && !a.has_partial && a.chunks == 0) {
     lua_pushnil(L);
   } else {

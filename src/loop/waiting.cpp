@@ -157,12 +157,6 @@ int main_waits(lua_State* L) {
   return 1;
 }
 
-// end_main_wait()
-int end_main_wait(lua_State* L) {
-  state_of_function(L).main_wait = nullptr;
-  return 0;
-}
-
 // wake(wait, values): ends it; it gives the values
 int wake(lua_State* L) {
   wait* w = check_wait(L);
@@ -320,8 +314,15 @@ void wait_in_main(lua_State* L, loop_state& state, wait& w) {
   }
   state.main_wait = &w;  // before anything runs that may run the loop
   lua_getfield(L, lua_upvalueindex(core_upvalue), "run_until_main");
-  lua_pushlightuserdata(L, &w);
-  lua_call(L, 1, LUA_MULTRET);
+  const int status = lua_pcall(L, 0, LUA_MULTRET, 0);
+  state.main_wait = nullptr;
+  if (status == 0) return;
+  // What nothing can end but a `wake` is left to `suspend`, which knows that it is over.
+  lua_rawgeti(L, lua_upvalueindex(threads_upvalue), w.index);
+  const bool is_mains = lua_tothread(L, -1) == L;
+  lua_pop(L, 1);
+  if (is_mains && (w.can_end || w.result != outcome::none)) drop_wait(L, w);
+  lua_error(L);
 }
 
 int push_outcome(lua_State* L, const wait& w) {
@@ -350,7 +351,6 @@ const luaL_Reg waiting_functions[] = {{"wait", wait_for_descriptor},
                                       {"park", park},
                                       {"leave", leave_for},
                                       {"main_waits", main_waits},
-                                      {"end_main_wait", end_main_wait},
                                       {"wake", wake},
                                       {"drop", drop},
                                       {"cancel", cancel},

@@ -36,8 +36,8 @@ describe("a wrapped TCP socket", function()
   it("blames who calls a method for what is no such socket, as LuaSocket does", function()
     local wrapped = loop.tcp()
     for _, name in ipairs {
-      "accept", "bind", "close", "connect", "getfd", "getpeername", "getstats", "gettimeout", "listen",
-      "setfd", "setoption", "settimeout", "shutdown",
+      "accept", "bind", "close", "connect", "getfd", "getpeername", "getstats", "gettimeout",
+      "listen", "setfd", "setoption", "settimeout", "shutdown",
     } do
       for _, bad_self in ipairs { {}, "x", io.stdout } do
         local ok, err = pcall(function() wrapped[name](bad_self, 1) end)
