@@ -33,7 +33,7 @@ struct loop_state {
   const void* sockets = nullptr;  // the metatable's address
   wait* main_wait = nullptr;      // that main is in: it cannot wait again, below
   wait* continuing = nullptr;     // that is over, until its thread has gone on
-  bool is_running = false;
+  bool is_running = false;        // it is not run inside of itself
   bool is_stopped = false;
   unsigned calls = 0;  // of methods that tried at once, since one gave way (socket.h)
 };
@@ -95,7 +95,13 @@ double check_timeout(lua_State* L, int index, const char* function);
 // The number of a descriptor; -1 for what is none.
 int to_fd(lua_State* L, int index);
 
-// Under a standard resume in main, say, there is nobody to leave for.   MAY RAISE (then). [-0, +0]
+// May the current thread wait now? Main may not while it does; and under a standard resume in main,
+// say, there is nobody to leave for.
+[[nodiscard]] inline bool may_wait(lua_State* L, const loop_state& state) noexcept {
+  if (L == state.coro->main) return state.main_wait == nullptr;
+  return state.coro->can_wait(state.coro, L) != 0;
+}
+// MAY RAISE (if not). [-0, +0]
 void check_may_wait(lua_State* L, const loop_state& state);
 // A wait of the current thread.                                        MAY RAISE (memory). [-0, +0]
 wait& begin(lua_State* L, const loop_state& state);
@@ -107,7 +113,7 @@ void forget(lua_State* L, upvalue table, const wait& w);
 // Waits until it has ended; to be returned. The results are what the loop continues the thread
 // with: those of push_outcome, or of the wait's attempt.    MAY RAISE (as transfer), MAY SWITCH.
 int leave(lua_State* L, loop_state& state, wait& w);
-// The same in main.                                        MAY RAISE (main waits already). [-0, +r]
+// The same in main, which may wait.                                       MAY RAISE. [-0, +r]
 void wait_in_main(lua_State* L, loop_state& state, wait& w);
 
 // The current thread waits for what f(engine, wait) starts; to be returned.

@@ -147,11 +147,10 @@ end
 ---@return any ...  what that passes
 function loop.suspend()
   local thread = current() or main
-  if thread == main and core.main_waits() then blame "main waits already, below this call" end
   suspends = suspends + 1
   if suspends > most_suspends then sweep_suspended() end
-  wait_in_suspend(thread) -- it is here: whatever is left of an earlier wait is over
   local wait = core.park()
+  wait_in_suspend(thread) -- it is here: whatever is left of an earlier wait is over
   suspended[thread] = wait
   return core.leave(wait)
 end

@@ -45,12 +45,6 @@ void register_if_open(lua_State* L, engine& of, int socket, socket_state& s);
 // Waits until the socket may be ready, if it is not closed.
 void watch_socket(engine& of, wait& w, const socket_state& s, bool writes, double timeout);
 
-// May the current thread wait now? Main may not while it does.
-[[nodiscard]] inline bool may_wait(lua_State* L, const loop_state& state) noexcept {
-  if (L == state.coro->main) return state.main_wait == nullptr;
-  return state.coro->can_wait(state.coro, L) != 0;
-}
-
 // Nobody is to starve while the sockets of others are always ready: of so many calls of methods
 // that try at once, whoever makes them, one is to leave the others their turn first. Is it this
 // one?

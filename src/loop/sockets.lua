@@ -169,15 +169,15 @@ end
 
 -- A method that takes a host and blocks only to look it up.
 local function with_address(own_method, _, name)
-  local call = delegating(name, own_method)
+  local call = blaming(name, own_method)
   return function(self, host, port, ...)
     check_self(self, name)
-    if port == nil then return call(self, host) end -- a path, or "*"
+    if port == nil then return call(self[1], host) end -- a path, or "*"
     local addresses, err = addresses_of(self, host)
     if not addresses then return nil, err end
     for _, address in ipairs(addresses) do
       local result
-      result, err = call(self, address.addr, port, ...)
+      result, err = call(self[1], address.addr, port, ...)
       if result then
         self.is_unspecified = false
         return result

@@ -285,7 +285,8 @@ wait& begin_for(lua_State* L, engine& of) {
 }
 
 void check_may_wait(lua_State* L, const loop_state& state) {
-  if (L == state.coro->main || state.coro->can_wait(state.coro, L) != 0) return;
+  if (may_wait(L, state)) return;
+  if (L == state.coro->main) misuse(L, "main waits already, below this call");
   misuse(L, "attempt to wait outside a coroutine that coro runs");
 }
 
@@ -308,10 +309,6 @@ int leave(lua_State* L, loop_state& state, wait& w) {
 }
 
 void wait_in_main(lua_State* L, loop_state& state, wait& w) {
-  if (state.main_wait != nullptr) {
-    drop_wait(L, w);
-    misuse(L, "main waits already, below this call");
-  }
   state.main_wait = &w;  // before anything runs that may run the loop
   lua_getfield(L, lua_upvalueindex(core_upvalue), "run_until_main");
   const int status = lua_pcall(L, 0, LUA_MULTRET, 0);
